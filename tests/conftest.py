@@ -1,0 +1,15 @@
+"""Fixtures shared by all rooms."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder with the research data (never part of the repository)."""
+    folder = os.environ.get("CORTEXNET_DATA")
+    if not folder:
+        pytest.skip("set CORTEXNET_DATA to the folder with ds003720, nh2015, gtzan, soundtracks")
+    return Path(folder)
