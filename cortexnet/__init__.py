@@ -1,1 +1,14 @@
-"""cortexnet"""
+"""Waveform to areas: front-ends, scattering, networks, training and activations."""
+
+import lazy_loader
+
+# Loaded at first use: torch and Lightning take seconds, `cortexnet --help` must not.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "activations": ["extract"],
+        "registry": ["create_model", "list_models"],
+        "runs": ["evaluate_run", "load_run", "train_run"],
+        "training": ["Recipe"],
+    },
+)

@@ -1,0 +1,164 @@
+"""Grouped cross-validation of a model on a clip table."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cortexnet.evaluation import accuracy_report
+from cortexnet.registry import create_model
+from cortexnet.runs import check_settings, clip_table, evaluate_run, train_run, write_json
+from cortexnet.training import Recipe, embed_segments
+from stimuli.dataset import EvalSegments, label_index, load_waveforms
+from stimuli.splits import grouped_folds
+
+
+def crossval(
+    name: str,
+    clips: pd.DataFrame,
+    n_folds: int,
+    folder: Path,
+    recipe: Recipe,
+    sample_rate: int = 22050,
+    options: dict | None = None,
+    progress: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict:
+    """Cross-validate; a group (by default a track) is never on two sides of a fold.
+
+    Networks choose their checkpoint on groups held out of the training side, never on the fold
+    they are tested on. Called again with the same folder, finished folds are not computed anew.
+
+    Parameters
+    ----------
+    name : str
+        A model of the registry.
+    clips : DataFrame
+    n_folds : int
+    folder : Path
+        One run a fold, ``predictions.csv`` and ``crossval.json``.
+    recipe : Recipe
+    sample_rate : int
+        Hz.
+    options : dict
+        Passed to the model.
+    progress : bool
+        Show a bar for every fold.
+    report : callable
+        Given a line of text after every fold.
+
+    Returns
+    -------
+    dict
+        As `accuracy_report` over all folds, with ``model``, ``folds`` and ``seconds``.
+    """
+    folder, options = Path(folder), options or {}
+    folder.mkdir(parents=True, exist_ok=True)
+    clips = clips.reset_index(drop=True).assign(split="")
+    folds = grouped_folds(clips, n_folds, recipe.seed)
+    sound = load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
+    labels, truth = label_index(clips)
+    model = create_model(name, len(labels), sample_rate, **options)
+    started = time.perf_counter()
+    if hasattr(model, "fit_readout"):
+        parts = _readout_folds(model, name, clips, sound, truth, folds, folder, recipe, options)
+    else:
+        waveforms = dict(zip(clips["clip_id"], sound, strict=True))
+        parts = _network_folds(
+            name, clips, waveforms, folds, folder, recipe, sample_rate, options, progress
+        )
+    tables, summaries, segments = [], [], []
+    for number, (table, probabilities, seg_truth, seg_clip, seconds) in enumerate(parts, 1):
+        correct = table["label"] == table["predicted"]
+        summaries.append(
+            {
+                "fold": number,
+                "clip_accuracy": float(correct.mean()),
+                "n_clips": len(table),
+                "seconds": seconds,
+            }
+        )
+        tables.append(table.assign(fold=number))
+        segments.append((probabilities, seg_truth, seg_clip))
+        report(
+            f"fold {number}/{n_folds}: {correct.mean():.3f} of {len(table)} clips, {seconds:.0f} s"
+        )
+    result = accuracy_report(
+        *(np.concatenate(part) for part in zip(*segments, strict=True)), labels
+    )
+    result |= {
+        "model": name,
+        "folds": summaries,
+        "seconds": round(sum(fold["seconds"] for fold in summaries), 2),
+        "wall_seconds": round(time.perf_counter() - started, 2),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seed": recipe.seed,
+    }
+    pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
+    write_json(folder / "crossval.json", result)
+    return result
+
+
+def _network_folds(name, clips, waveforms, folds, folder, recipe, sample_rate, options, progress):
+    position = {clip_id: row for row, clip_id in enumerate(clips["clip_id"])}
+    for number, (_, test) in enumerate(folds, 1):
+        sides = clips.assign(split=np.where(np.isin(np.arange(len(clips)), test), "test", ""))
+        run = train_run(
+            name,
+            sides,
+            folder / f"fold-{number}",
+            recipe,
+            sample_rate=sample_rate,
+            options=options,
+            waveforms=waveforms,
+            progress=progress,
+        )
+        evaluation = evaluate_run(run, waveforms=waveforms)
+        rows = np.array([position[clip_id] for clip_id in evaluation.clips["clip_id"]])
+        seconds = round(run.card["seconds"] + evaluation.report["seconds"], 2)
+        probabilities, truth, index = evaluation.segments
+        yield evaluation.clips, probabilities, truth, rows[index], seconds
+
+
+def _readout_folds(model, name, clips, sound, truth, folds, folder, recipe, options):
+    """Features do not depend on the fold: they are computed once and kept in the folder."""
+    started = time.perf_counter()
+    digest = hashlib.sha256("".join(clips["clip_id"] + clips["label"]).encode())
+    for wave in sound:
+        digest.update(wave.tobytes())
+    check_settings(
+        folder,
+        {
+            "model": name,
+            "options": options,
+            "segment": recipe.segment,
+            "sound_sha256": digest.hexdigest(),
+        },
+    )
+    path = folder / "features.npz"
+    if path.exists():
+        with np.load(path) as kept:
+            features, index = kept["features"], kept["clip"]
+    else:
+        data = EvalSegments(sound, truth, recipe.segment, recipe.segment, list(clips["clip_id"]))
+        features, _, index = embed_segments(model, data, recipe.batch_size)
+        partial = path.with_suffix(".part.npz")
+        np.savez(partial, features=features, clip=index)
+        os.replace(partial, path)
+    shared = (time.perf_counter() - started) / len(folds)
+    for train, test in folds:
+        started = time.perf_counter()
+        in_train, in_test = np.isin(index, train), np.isin(index, test)
+        model.fit_readout(features[in_train], truth[index[in_train]])
+        with torch.inference_mode():
+            logits = model.readout(torch.from_numpy(features[in_test]))
+        probabilities = logits.double().softmax(1).numpy()
+        labels = sorted(set(clips["label"]))
+        part = probabilities, truth[index[in_test]], index[in_test]
+        seconds = round(time.perf_counter() - started + shared, 2)
+        yield clip_table(clips, labels, *part), *part, seconds

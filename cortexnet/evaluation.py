@@ -1,0 +1,110 @@
+"""Accuracy over segments and over independent clips, with intervals."""
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+from torch import nn
+from torch.utils.data import DataLoader
+
+from stimuli.dataset import EvalSegments
+
+
+def predict_segments(model: nn.Module, data: EvalSegments, batch_size=32, device="cpu"):
+    """Class probabilities of every segment.
+
+    Parameters
+    ----------
+    model : nn.Module
+    data : EvalSegments
+    batch_size : int
+    device : str
+
+    Returns
+    -------
+    probabilities : ndarray, (n_segments, n_classes)
+    labels : ndarray, (n_segments,)
+    clips : ndarray, (n_segments,)
+        Index of each segment's clip.
+    """
+    model = model.to(device).eval()
+    logits, labels, clips = [], [], []
+    with torch.inference_mode():
+        for x, label, clip in DataLoader(data, batch_size):
+            logits.append(model(x.to(device)).cpu())
+            labels.append(label)
+            clips.append(clip)
+    probabilities = torch.cat(logits).double().softmax(1).numpy()
+    return probabilities, torch.cat(labels).numpy(), torch.cat(clips).numpy()
+
+
+def clip_means(values: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the segments of each clip.
+
+    Parameters
+    ----------
+    values : (n_segments, k)
+    clips : (n_segments,)
+
+    Returns
+    -------
+    means : (n_clips, k)
+    index : (n_clips,)
+        The clips, ascending.
+    """
+    index, where, counts = np.unique(clips, return_inverse=True, return_counts=True)
+    means = np.zeros((len(index), values.shape[1]))
+    np.add.at(means, where, values)
+    return means / counts[:, None], index
+
+
+def wilson_interval(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval of a proportion.
+
+    References
+    ----------
+    Wilson (1927), J. Am. Stat. Assoc. 22, 209-212.
+    """
+    interval = binomtest(int(n_correct), int(n)).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def accuracy_report(probabilities, labels, clips, names) -> dict:
+    """Summary of a classifier's predictions over segments and clips.
+
+    Parameters
+    ----------
+    probabilities : (n_segments, n_classes)
+    labels : (n_segments,)
+        True class of each segment.
+    clips : (n_segments,)
+        Its clip; a clip's prediction is the class with the largest mean probability.
+    names : list of str
+        Names of the classes.
+
+    Returns
+    -------
+    report : dict
+        ``segment_accuracy, clip_accuracy, clip_interval`` (Wilson, 95 %), ``n_clips``, ``chance``
+        (share of the most frequent class), ``per_class`` and ``confusion`` (rows are the truth).
+    """
+    means, index = clip_means(probabilities, clips)
+    first = {clip: row for row, clip in reversed(list(enumerate(clips)))}
+    truth = labels[[first[clip] for clip in index]]
+    guess = means.argmax(1)
+    matrix = np.zeros((len(names), len(names)), int)
+    np.add.at(matrix, (truth, guess), 1)
+    counts = matrix.sum(1)
+    n_correct = int(np.trace(matrix))
+    return {
+        "segment_accuracy": float((probabilities.argmax(1) == labels).mean()),
+        "clip_accuracy": n_correct / len(truth),
+        "clip_interval": list(wilson_interval(n_correct, len(truth))),
+        "n_clips": len(truth),
+        "n_segments": len(labels),
+        "chance": float(counts.max() / counts.sum()),
+        "per_class": {
+            name: float(matrix[i, i] / counts[i]) if counts[i] else None
+            for i, name in enumerate(names)
+        },
+        "confusion": {"labels": list(names), "matrix": matrix.tolist()},
+    }

@@ -1,0 +1,312 @@
+"""A trained model on disk: weights as safetensors, a card as JSON, the clips it was trained on."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from cortexnet.evaluation import accuracy_report, clip_means, predict_segments
+from cortexnet.registry import create_model
+from cortexnet.training import Recipe, train_network, train_readout
+from stimuli import InputError, load_clips, save_clips
+from stimuli.dataset import EvalSegments, label_index, load_waveforms
+from stimuli.splits import grouped_holdout
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What a run says of clips.
+
+    Attributes
+    ----------
+    report : dict
+        As `accuracy_report`, with ``model``, ``side`` and ``seconds``.
+    clips : DataFrame
+        One row a clip: clip_id, label, predicted and the probability of each class.
+    segments : (probabilities, labels, clips)
+        As `predict_segments`.
+    """
+
+    report: dict
+    clips: pd.DataFrame
+    segments: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    def save(self, folder: Path) -> None:
+        """Write ``predictions.csv`` and ``evaluation.json``."""
+        partial = Path(folder) / "predictions.csv.part"
+        self.clips.to_csv(partial, index=False)
+        os.replace(partial, Path(folder) / "predictions.csv")
+        write_json(Path(folder) / "evaluation.json", self.report)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model with its card.
+
+    Attributes
+    ----------
+    model : nn.Module
+        In evaluation mode.
+    card : dict
+        ``model, options, labels, sample_rate, recipe, parameters, weights_sha256, seconds`` and
+        what training reported.
+    folder : Path
+    """
+
+    model: nn.Module
+    card: dict
+    folder: Path
+
+
+def split_clips(clips: pd.DataFrame, valid_fraction: float, seed: int) -> pd.DataFrame:
+    """Give every clip a side: the table's own ``split`` where it has one, else grouped at random.
+
+    Rows of split ``test`` stay as they are; where no row is ``valid`` a share of the groups of the
+    remaining rows becomes it.
+    """
+    clips = clips.reset_index(drop=True)
+    split = clips["split"].fillna("").astype(str)
+    unknown = sorted(set(split) - {"", "train", "valid", "test"})
+    if unknown:
+        raise InputError(f"split '{unknown[0]}' is none of train, valid, test")
+    split[split == ""] = "train"
+    if not (split == "valid").any():
+        rows = np.flatnonzero(split == "train")
+        held = grouped_holdout(clips.iloc[rows], valid_fraction, seed)[1]
+        split.iloc[rows[held]] = "valid"
+    return clips.assign(split=split)
+
+
+def train_run(
+    name: str,
+    clips: pd.DataFrame,
+    folder: Path,
+    recipe: Recipe,
+    valid_fraction: float = 0.15,
+    sample_rate: int = 22050,
+    options: dict | None = None,
+    waveforms: dict[str, np.ndarray] | None = None,
+    progress: bool = False,
+) -> Run:
+    """Train a model on a clip table and write the run.
+
+    Parameters
+    ----------
+    name : str
+        A model of the registry.
+    clips : DataFrame
+        Rows with split ``test`` are left alone; see `split_clips`.
+    folder : Path
+        Made if need be; a finished run there with the same settings is returned as it is, an
+        interrupted one goes on.
+    recipe : Recipe
+    valid_fraction : float
+        Share of groups that choose the checkpoint, where the table does not say.
+    sample_rate : int
+        Hz.
+    options : dict
+        Passed to the model.
+    waveforms : dict of clip_id to (n_samples,) array, optional
+        Already decoded sound.
+    progress : bool
+
+    Returns
+    -------
+    Run
+    """
+    folder, options = Path(folder), options or {}
+    clips = split_clips(clips, valid_fraction, recipe.seed)
+    labels = label_index(clips)[0]
+    settings = {
+        "model": name,
+        "options": options,
+        "labels": labels,
+        "sample_rate": sample_rate,
+        "recipe": dataclasses.asdict(recipe),
+        "clips_sha256": _table_hash(clips),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    check_settings(folder, settings)
+    if (folder / "card.json").exists():
+        return load_run(folder)
+    save_clips(clips, folder / "clips.csv")
+
+    started = time.perf_counter()
+    torch.manual_seed(recipe.seed)
+    model = create_model(name, len(labels), sample_rate, **options)
+    sides = {}
+    for side in ("train", "valid"):
+        rows = clips[clips["split"] == side]
+        sound = (
+            load_waveforms(rows, sample_rate, workers=os.cpu_count() or 1)
+            if waveforms is None
+            else [waveforms[clip_id] for clip_id in rows["clip_id"]]
+        )
+        sides[side] = sound, np.searchsorted(labels, rows["label"].to_numpy(str))
+    if hasattr(model, "fit_readout"):
+        # No checkpoint is chosen, so the validation clips serve for training too.
+        merged = tuple(
+            a + b if isinstance(a, list) else np.concatenate([a, b])
+            for a, b in zip(sides["train"], sides["valid"], strict=True)
+        )
+        summary = train_readout(model, merged, recipe)
+    else:
+        summary = train_network(model, sides["train"], sides["valid"], recipe, folder, progress)
+    partial = folder / "model.safetensors.part"
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
+    os.replace(partial, folder / "model.safetensors")
+    card = {
+        **settings,
+        **summary,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "weights_sha256": weights_hash(model),
+        "train_clips": int((clips["split"] == "train").sum()),
+        "valid_clips": int((clips["split"] == "valid").sum()),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    write_json(folder / "card.json", card)  # last: a folder with a card is a whole run
+    return Run(model.eval(), card, folder)
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run. Nothing in it is executed: JSON and safetensors only.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run or its files do not fit each other.
+    """
+    folder = Path(folder)
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        model = create_model(
+            card["model"], len(card["labels"]), card["sample_rate"], **card["options"]
+        )
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: not a finished run ({Path(error.filename).name} is missing); "
+                         "train it with `cortexnet train`") from error  # fmt: skip
+    except (json.JSONDecodeError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder}: damaged run ({str(error).splitlines()[0]})") from error
+    if weights_hash(model) != card.get("weights_sha256"):
+        raise InputError(f"{folder}: weights and card.json do not belong together; train it again")
+    return Run(model.eval(), card, folder)
+
+
+def evaluate_run(run: Run, clips: pd.DataFrame | None = None, waveforms=None) -> "Evaluation":
+    """Accuracy of a run on clips it was not trained on.
+
+    Parameters
+    ----------
+    run : Run
+    clips : DataFrame, optional
+        Default: the run's own ``test`` rows, or its ``valid`` ones where it has none.
+    waveforms : dict of clip_id to array, optional
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InputError
+        If a clip shares its group with training or has a label the run does not know.
+    """
+    known = load_clips(run.folder / "clips.csv")
+    if clips is None:
+        sides = [side for side in ("test", "valid") if (known["split"] == side).any()]
+        if hasattr(run.model, "fit_readout") and "test" not in sides:
+            raise InputError(
+                f"{run.folder}: no clip was held out; name some with --stimuli or use crossval"
+            )
+        side, clips = sides[0], known[known["split"] == sides[0]]
+    else:
+        side = "given"
+        used = set(known.loc[known["split"].isin(["train", "valid"]), "group"])
+        shared = clips.loc[clips["group"].isin(used), "clip_id"]
+        if len(shared):
+            raise InputError(
+                f"{len(shared)} of {len(clips)} clips share a group with the training of "
+                f"{run.folder} (first: {shared.iloc[0]}); evaluate on others or use crossval"
+            )
+    labels = run.card["labels"]
+    strange = sorted(set(clips["label"]) - set(labels))
+    if strange:
+        raise InputError(f"label '{strange[0]}' is unknown to {run.folder}")
+    started = time.perf_counter()
+    rate = run.card["sample_rate"]
+    sound = (
+        load_waveforms(clips, rate, workers=os.cpu_count() or 1)
+        if waveforms is None
+        else [waveforms[clip_id] for clip_id in clips["clip_id"]]
+    )
+    segment = run.card["recipe"]["segment"]
+    truth = np.searchsorted(labels, clips["label"].to_numpy(str))
+    data = EvalSegments(sound, truth, segment, segment, list(clips["clip_id"]))
+    predicted = predict_segments(run.model, data, run.card["recipe"]["batch_size"])
+    report = accuracy_report(*predicted, labels)
+    report |= {
+        "model": run.card["model"],
+        "side": side,
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    return Evaluation(report, clip_table(clips, labels, *predicted), predicted)
+
+
+def clip_table(clips, labels, probabilities, _, index) -> pd.DataFrame:
+    """Predictions by clip: clip_id, label, predicted, then one probability a class."""
+    means, rows = clip_means(probabilities, index)
+    table = clips.iloc[rows][["clip_id", "label"]].reset_index(drop=True)
+    table["predicted"] = np.asarray(labels)[means.argmax(1)]
+    return table.join(pd.DataFrame(means.round(6), columns=[f"p({label})" for label in labels]))
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 over names, shapes and bytes of parameters and persistent buffers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Write JSON whole or not at all; NaN is not allowed."""
+    partial = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.part")
+    partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _table_hash(clips: pd.DataFrame) -> str:
+    columns = ["clip_id", "label", "group", "split", "start", "end"]
+    return hashlib.sha256(clips[columns].to_csv(index=False).encode()).hexdigest()
+
+
+def check_settings(folder: Path, settings: dict) -> None:
+    """Note the settings a folder is begun with; refuse to go on in it with others.
+
+    Raises
+    ------
+    InputError
+        Naming the first setting that differs.
+    """
+    path = Path(folder) / "settings.json"
+    if not path.exists():
+        write_json(path, settings)
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in settings.items():
+        if before.get(key) != value:
+            raise InputError(
+                f"{folder}: begun with other settings ({key} differs); "
+                "choose another --out or delete the folder"
+            )

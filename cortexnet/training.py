@@ -1,0 +1,254 @@
+"""Training on segments of clips, kept by its best clip-level validation."""
+
+import dataclasses
+import logging
+import math
+import warnings
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from torch import nn
+from torch.utils.data import DataLoader, Sampler
+
+from cortexnet.evaluation import clip_means, predict_segments
+from cortexnet.networks.norm import FittedNorm
+from stimuli.dataset import EvalSegments, TrainSegments
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the clips; one random segment of every clip each.
+    batch_size : int
+    learning_rate, weight_decay : float
+        Of AdamW under a one-cycle schedule.
+    label_smoothing : float
+    patience : int
+        Epochs without a better validation loss before training stops.
+    segment : int
+        Samples; 65,536 are 2.97 s at 22,050 Hz.
+    seed : int
+    """
+
+    epochs: int = 14
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    patience: int = 8
+    segment: int = 2**16
+    seed: int = 0
+
+
+class _SeededOrder(Sampler):
+    """A permutation that depends on seed and epoch alone, so that a resumed run repeats it."""
+
+    def __init__(self, n: int, seed: int):
+        self.n, self.seed, self.epoch = n, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self):
+        return self.n
+
+    def __iter__(self):
+        return iter(np.random.default_rng([self.seed, self.epoch, 1]).permutation(self.n).tolist())
+
+
+class _Classifier(lightning.LightningModule):
+    def __init__(self, model: nn.Module, recipe: Recipe, steps: int, order, segments):
+        super().__init__()
+        self.model, self.recipe, self.steps = model, recipe, steps
+        self.order, self.segments = order, segments
+        self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        self.validation = []
+
+    def on_train_epoch_start(self):
+        # Everything random in an epoch follows from (seed, epoch): dropout here, order and
+        # positions in the sampler and the data set. A resumed run equals an unbroken one.
+        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+        self.order.set_epoch(self.current_epoch)
+        self.segments.set_epoch(self.current_epoch)
+
+    def training_step(self, batch, _):
+        x, label, _ = batch
+        loss = self.loss(self.model(x), label)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(x))
+        return loss
+
+    def validation_step(self, batch, _):
+        x, label, clip = batch
+        self.validation.append((self.model(x).double().softmax(1), label, clip))
+
+    def on_validation_epoch_end(self):
+        probabilities, labels, clips = (
+            torch.cat(part).cpu().numpy() for part in zip(*self.validation, strict=True)
+        )
+        self.validation.clear()
+        # A clip counts once, however many segments it has.
+        means, _ = clip_means(probabilities, clips)
+        truth = clip_means(labels[:, None].astype(float), clips)[0][:, 0].astype(int)
+        likelihood = np.log(means[np.arange(len(truth)), truth] + 1e-12)
+        self.log("valid_loss", -float(likelihood.mean()))
+        self.log("valid_accuracy", float((means.argmax(1) == truth).mean()), prog_bar=True)
+
+    def configure_optimizers(self):
+        r = self.recipe
+        optimizer = torch.optim.AdamW(
+            [p for p in self.model.parameters() if p.requires_grad],
+            r.learning_rate,
+            weight_decay=r.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, r.learning_rate, total_steps=r.epochs * self.steps, pct_start=0.15
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def fit_norms(model: nn.Module, batches) -> None:
+    """Fit the fixed normalisations of a model (`FittedNorm`) on batches of waveforms.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Only its `FittedNorm` layers change.
+    batches : iterable of (batch, samples) tensors
+        Sounds of the *training* side.
+    """
+    norms = [m for m in model.modules() if isinstance(m, FittedNorm)]
+    if not norms:
+        return
+    model.eval()
+    for norm in norms:
+        norm.collecting = True
+    with torch.inference_mode():
+        for x in batches:
+            model.stages(x)
+    for norm in norms:
+        norm.collecting = False
+
+
+def train_network(
+    model: nn.Module,
+    train: tuple[list[np.ndarray], np.ndarray],
+    valid: tuple[list[np.ndarray], np.ndarray],
+    recipe: Recipe,
+    folder: Path,
+    progress: bool = False,
+) -> dict:
+    """Train by gradient descent; the weights with the lowest validation loss are kept.
+
+    An interrupted run goes on from its last whole epoch when called again with the same folder,
+    and ends with the same weights as an unbroken one.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Changed in place; holds the best weights on return.
+    train, valid : (waveforms, labels)
+        Waveforms are a list of (n_samples,) float32 arrays, labels class numbers.
+    recipe : Recipe
+    folder : Path
+        Checkpoints and ``metrics.csv`` go here.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    summary : dict
+        ``epochs``, ``best_epoch``, ``valid_loss``, ``valid_accuracy`` of the kept weights.
+    """
+    segments = TrainSegments(*train, recipe.segment, recipe.seed)
+    held_out = EvalSegments(*valid, recipe.segment, recipe.segment)
+    order = _SeededOrder(len(segments), recipe.seed)
+    # A last batch of one cannot be batch-normalised.
+    drop_last = len(segments) % recipe.batch_size == 1 and len(segments) > 1
+    loader = DataLoader(segments, recipe.batch_size, sampler=order, drop_last=drop_last)
+    steps = (math.floor if drop_last else math.ceil)(len(segments) / recipe.batch_size)
+    checkpoints = Path(folder) / "checkpoints"
+    last = checkpoints / "last.ckpt"
+    if not last.exists():
+        fit_norms(model, (batch[0] for batch in DataLoader(segments, recipe.batch_size)))
+    model.train()  # Lightning trains every module in the mode it finds it in
+    best = ModelCheckpoint(
+        checkpoints, "best", monitor="valid_loss", save_last=True, enable_version_counter=False
+    )
+    callbacks = [best, EarlyStopping("valid_loss", patience=recipe.patience)]
+    if progress:
+        callbacks.append(TQDMProgressBar(leave=True))
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # Loading in the main process is as fast: waveforms are in memory.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*Checkpoint directory.*exists and is not empty.*")
+        trainer = lightning.Trainer(
+            accelerator="auto",
+            devices=1,
+            max_epochs=recipe.epochs,
+            callbacks=callbacks,
+            logger=CSVLogger(folder, name="", version="log"),
+            log_every_n_steps=steps,
+            gradient_clip_val=2.0,
+            num_sanity_val_steps=0,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+        )
+        task = _Classifier(model, recipe, steps, order, segments)
+        trainer.fit(
+            task,
+            loader,
+            DataLoader(held_out, recipe.batch_size),
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,
+        )
+    kept = torch.load(best.best_model_path, weights_only=True)
+    task.load_state_dict(kept["state_dict"])
+    model.cpu().eval()
+    probabilities, _, clips = predict_segments(model, held_out, recipe.batch_size)
+    means, index = clip_means(probabilities, clips)
+    return {
+        "epochs": trainer.current_epoch,
+        "best_epoch": kept["epoch"],
+        "valid_loss": float(best.best_model_score),
+        "valid_accuracy": float((means.argmax(1) == np.asarray(valid[1])[index]).mean()),
+    }
+
+
+def train_readout(model: nn.Module, train, recipe: Recipe) -> dict:
+    """Fit a fixed-feature classifier on all segments of the training clips.
+
+    Parameters
+    ----------
+    model : nn.Module
+        With ``embed`` and ``fit_readout`` (`cortexnet.classifiers.FeatureSVM`).
+    train : (waveforms, labels)
+    recipe : Recipe
+        Its segment length and batch size are used.
+    """
+    data = EvalSegments(*train, recipe.segment, recipe.segment)
+    features, labels = embed_segments(model, data, recipe.batch_size)[:2]
+    model.fit_readout(features, labels)
+    return {"n_segments": len(labels)}
+
+
+def embed_segments(model: nn.Module, data: EvalSegments, batch_size=32):
+    """Embeddings of every segment: ``(n, p)`` features, ``(n,)`` labels, ``(n,)`` clips."""
+    features, labels, clips = [], [], []
+    with torch.inference_mode():
+        for x, label, clip in DataLoader(data, batch_size):
+            features.append(model.embed(x).numpy())
+            labels.append(label.numpy())
+            clips.append(clip.numpy())
+    return np.concatenate(features), np.concatenate(labels), np.concatenate(clips)

@@ -1,0 +1,137 @@
+"""scikit-learn estimators over the ridge functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, LeaveOneGroupOut, check_cv
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .design import delay
+from .errors import InputError
+from .ridge import kfold
+from .ridge.scaling import unit_trace
+
+
+class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Ridge regression of many targets, alpha chosen for each by exact cross-validation.
+
+    Parameters
+    ----------
+    alphas : (n_alphas,) array, optional
+        Default: `encoding.ridge.kfold.ALPHAS`, 17 values from 1e-3 to 1e5.
+    cv : None, int, splitter or iterable of (train, test)
+        None leaves one group (run) out; without groups 5 contiguous folds.
+    delays : sequence of int, optional
+        Volumes by which features are delayed inside each group, see `encoding.delay`; without
+        groups the rows are one run. Before a run's start features are at their training mean.
+    standardize : bool
+        Scale features by the training rows' mean and SD and to a unit kernel trace
+        (`encoding.ridge.scaling.unit_trace`), so that one grid of alphas serves every feature
+        space. False is plain ridge, as in scikit-learn and himalaya.
+    n_targets_batch : int
+        Targets in memory at a time; without effect on the result.
+
+    Attributes
+    ----------
+    best_alphas_ : (n_targets,)
+    cv_scores_ : (n_alphas, n_targets)
+        Mean held-out R2, see `encoding.ridge.kfold.cv_scores`.
+    coef_ : (n_targets, n_features * n_delays), or 1-D for 1-D y
+        In units of the features given, delay blocks side by side.
+    intercept_ : (n_targets,) or scalar
+    feature_means_ : (n_features,)
+        Of the training rows; with delays, `coef_` applies to delayed deviations from them.
+    """
+
+    def __init__(
+        self,
+        alphas=None,
+        *,
+        cv=None,
+        delays: Sequence[int] | None = None,
+        standardize: bool = True,
+        n_targets_batch: int = 1024,
+    ):
+        self.alphas = alphas
+        self.cv = cv
+        self.delays = delays
+        self.standardize = standardize
+        self.n_targets_batch = n_targets_batch
+
+    def fit(self, X, y, groups=None):
+        """Choose alphas and fit.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features)
+        y : (n_samples,) or (n_samples, n_targets)
+        groups : (n_samples,) run labels, optional
+        """
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
+        )
+        Y = y.reshape(len(X), -1)
+        if Y.dtype.kind != "f":
+            Y = Y.astype(X.dtype)
+        alphas = kfold.ALPHAS if self.alphas is None else np.atleast_1d(self.alphas)
+        splits = self._splits(X, Y, groups)
+        self.feature_means_ = X.mean(0, dtype=np.float64).astype(X.dtype)
+        design = self._delayed(X, groups)
+        if self.standardize:
+            mean, scale = unit_trace(design)
+            design = (design - mean) / scale
+        else:
+            mean, scale = np.zeros(design.shape[1], X.dtype), np.ones(design.shape[1], X.dtype)
+        self.cv_scores_ = kfold.cv_scores(design, Y, alphas, splits, batch=self.n_targets_batch)
+        self.best_alphas_ = alphas[np.argmax(self.cv_scores_, 0)]
+        kfold.warn_at_edge(self.best_alphas_, alphas)
+        coef, intercept = kfold.fit(design, Y, self.best_alphas_, batch=self.n_targets_batch)
+        coef = coef / scale[:, None]
+        intercept = intercept - mean @ coef
+        if y.ndim == 1:
+            self.coef_, self.intercept_ = coef[:, 0], intercept[0]
+        else:
+            self.coef_, self.intercept_ = coef.T, intercept
+        return self
+
+    def predict(self, X, groups=None):
+        """Predict (n_samples,) or (n_samples, n_targets); `groups` matter with delays only."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._delayed(X, groups) @ self.coef_.T + self.intercept_
+
+    def score(self, X, y, groups=None):
+        """R2 of the prediction, averaged uniformly over targets."""
+        return r2_score(y, self.predict(X, groups))
+
+    def _delayed(self, X, groups):
+        if self.delays is None:
+            return X
+        return delay(
+            X - self.feature_means_, np.zeros(len(X)) if groups is None else groups, self.delays
+        )
+
+    def _splits(self, X, Y, groups):
+        if groups is not None:
+            groups = np.asarray(groups)
+            if groups.shape != (len(X),):
+                raise InputError(f"groups have shape {groups.shape}, expected ({len(X)},)")
+        if self.cv is not None:
+            cv = check_cv(self.cv)
+        elif groups is None:
+            cv = KFold(min(5, len(X)))
+        elif len(np.unique(groups)) < 2:
+            raise InputError("groups hold one run only: it cannot be left out; give cv=5")
+        else:
+            cv = LeaveOneGroupOut()
+        return list(cv.split(X, Y, groups))

@@ -1,0 +1,1 @@
+"""Ridge regression as pure functions on arrays."""

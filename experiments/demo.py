@@ -1,0 +1,93 @@
+"""The whole pipeline on the embedded data set."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from cortexnet.activations import extract
+from cortexnet.cost import list_costs
+from cortexnet.runs import evaluate_run, train_run, write_json
+from cortexnet.training import Recipe
+from experiments.encode import bids_responses, bids_subjects, encode, open_stores
+from experiments.miniature import reference_network, write_miniature
+from experiments.report import build_report
+from stimuli import ds003720, load_clips
+
+MODELS = ("cortexnet_z", "cnn2d_4l", "scattering_svm")
+# Enough for the networks to settle on 80 tracks; the two-dimensional CNN costs most.
+EPOCHS = {"cortexnet_z": 16, "cnn2d_4l": 16, "scattering_svm": 1}
+
+
+def clip_table(root: Path) -> pd.DataFrame:
+    """Tracks outside the scanner to train on, the clips heard in it to test on."""
+    heard = ds003720.unique_clips(ds003720.load(root / "bids", root)).assign(split="test")
+    tracks = load_clips(root / "genres")
+    outside = tracks[~tracks["track"].isin(heard["track"])].assign(split="")
+    return pd.concat([outside, heard], ignore_index=True)
+
+
+def run_demo(
+    out: Path, full: bool = False, seed: int = 0, report: Callable[[str], None] = print
+) -> Path:
+    """Miniature, training, activations, encoding and the report.
+
+    A demo that was interrupted goes on where it stopped.
+
+    Parameters
+    ----------
+    out : Path
+    full : bool
+        The experiment's own numbers of runs, clips and subjects; hours instead of minutes.
+    seed : int
+    report : callable
+        Given a line of text as work goes on.
+
+    Returns
+    -------
+    Path
+        Of ``report.html``.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    steps, began = [], time.perf_counter()
+
+    def step(name: str):
+        if steps:
+            steps[-1]["seconds"] = round(time.perf_counter() - steps[-1].pop("start"), 1)
+        if name:
+            report(f"[{time.perf_counter() - began:5.0f} s] {name}")
+            steps.append({"step": name, "start": time.perf_counter()})
+
+    data = out / "miniature"
+    if not (data / "truth.json").exists():
+        step("writing the miniature: music, events, images")
+        write_miniature(data, "full" if full else "small", seed)
+    (out / "truth.json").write_bytes((data / "truth.json").read_bytes())
+    clips = clip_table(data)
+    heard = clips[clips["split"] == "test"]
+
+    stores = [out / "features" / "reference.zarr"]
+    stores[0].parent.mkdir(exist_ok=True)
+    for name in MODELS:
+        step(f"{name}: training and evaluation")
+        recipe = Recipe(epochs=EPOCHS[name], seed=seed)
+        run = train_run(name, clips, out / "runs" / name, recipe)
+        evaluation = evaluate_run(run)
+        evaluation.save(run.folder)
+        report(f"          clip accuracy {evaluation.report['clip_accuracy']:.2f}")
+        step(f"{name}: activity for {len(heard)} clips")
+        stores.append(extract(run.model, heard, out / "features" / f"{name}.zarr", name))
+    step(f"reference network: activity for {len(heard)} clips")
+    extract(reference_network(heard), heard, stores[0], "reference")
+
+    layers = open_stores(stores)
+    for subject in bids_subjects(data / "bids"):
+        step(f"{subject}: encoding")
+        encode(layers, bids_responses(data / "bids", subject), out / "encode" / subject, subject,
+               seed=seed)  # fmt: skip
+    step("")
+    write_json(out / "models.json", list_costs(MODELS))
+    write_json(out / "timings.json", steps)
+    return build_report(out, "auditory-cortexnet: the miniature")

@@ -1,0 +1,65 @@
+"""A model from a run folder or from the registry."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+
+from cortexnet.registry import create_model, list_models
+from cortexnet.runs import load_run
+from cortexnet.training import fit_norms
+from stimuli import InputError
+from stimuli.clips import waveform
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model ready to be run on sounds.
+
+    Attributes
+    ----------
+    model : nn.Module
+        In evaluation mode.
+    name : str
+        Of the run's folder or of the registry.
+    trained : bool
+    """
+
+    model: nn.Module
+    name: str
+    trained: bool
+
+
+def load_source(source: str, clips: pd.DataFrame, seed: int = 0) -> Source:
+    """Load a trained run, or build a model of the registry with random weights.
+
+    The fixed normalisations of an untrained network are fitted on the clips it is to be run on;
+    labels are not looked at.
+
+    Parameters
+    ----------
+    source : str
+        Folder of a run, or the name of a model.
+    clips : DataFrame
+        The clips it will be run on.
+    seed : int
+        Of the random weights.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if (Path(source) / "card.json").exists():
+        return Source(load_run(Path(source)).model, Path(source).name, True)
+    if source not in list_models():
+        raise InputError(
+            f"'{source}' is neither a finished run nor a model; models: {', '.join(list_models())}"
+        )
+    torch.manual_seed(seed)
+    model = create_model(source, n_classes=2).eval()
+    rate = model.sample_rate
+    fit_norms(model, (torch.from_numpy(waveform(row, rate))[None] for _, row in clips.iterrows()))
+    return Source(model, source, False)

@@ -1,0 +1,211 @@
+"""Shared-work k-fold ridge equals one solve per fold, alpha and target."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, PredefinedSplit
+from threadpoolctl import threadpool_limits
+
+from encoding import InputError, RidgeEdgeWarning
+from encoding.ridge.gram import eigh
+from encoding.ridge.kfold import cv_scores, fit, fit_predict, warn_at_edge
+from encoding.ridge.scaling import unit_trace
+
+ALPHAS = np.logspace(-2, 4, 7)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Problems this small only wait for threads."""
+    with threadpool_limits(1):
+        yield
+
+
+def problem(n=90, p=20, v=11, seed=0, dtype=np.float64, offset=3.0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * np.arange(1, p + 1) ** -0.5 + offset
+    Y = X @ rng.standard_normal((p, v)) + 2 * rng.standard_normal((n, v)) - offset
+    return X.astype(dtype), Y.astype(dtype)
+
+
+def solved(X, Y, alpha):
+    """The one-line reference: centred normal equations."""
+    Xc, Yc = X - X.mean(0), Y - Y.mean(0)
+    return np.linalg.solve(Xc.T @ Xc + alpha * np.eye(X.shape[1]), Xc.T @ Yc)
+
+
+def slow_scores(X, Y, alphas, splits):
+    out = np.zeros((len(alphas), Y.shape[1]))
+    for train, test in splits:
+        for a, alpha in enumerate(alphas):
+            W = solved(X[train], Y[train], alpha)
+            prediction = (X[test] - X[train].mean(0)) @ W + Y[train].mean(0)
+            error = ((Y[test] - prediction) ** 2).sum(0)
+            out[a] += 1 - error / ((Y[test] - Y[test].mean(0)) ** 2).sum(0)
+    return out / len(splits)
+
+
+@pytest.mark.parametrize("p", [5, 20, 60, 200])  # p < fold, p < n_train, about it, p > n
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 2e-4)])
+def test_scores_equal_one_solve_per_fold(p, dtype, tolerance):
+    X, Y = problem(p=p)
+    splits = list(KFold(5).split(X))
+    fast = cv_scores(X.astype(dtype), Y.astype(dtype), ALPHAS, splits)
+    assert fast.dtype == dtype
+    np.testing.assert_allclose(fast, slow_scores(X, Y, ALPHAS, splits), atol=tolerance)
+
+
+@pytest.mark.parametrize("p", [20, 200])
+def test_folds_need_not_cover_all_rows(p):
+    X, Y = problem(p=p)
+    splits = [(np.arange(30, 75), np.arange(80, 90)), (np.arange(40), np.arange(40, 90))]
+    expected = slow_scores(X, Y, ALPHAS, splits)
+    np.testing.assert_allclose(cv_scores(X, Y, ALPHAS, splits), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("p", [30, 200])
+def test_many_targets_take_the_hat_matrix_and_agree(p):
+    X, Y = problem(n=60, p=p, v=120)
+    splits = list(KFold(6).split(X))
+    fast = cv_scores(X, Y, ALPHAS, splits)  # 120 targets > 7 alphas x 10 rows
+    np.testing.assert_allclose(fast, slow_scores(X, Y, ALPHAS, splits), atol=1e-9)
+    few = np.concatenate([cv_scores(X, Y[:, i : i + 20], ALPHAS, splits) for i in (0, 20)], 1)
+    np.testing.assert_allclose(fast[:, :40], few, atol=1e-9)
+
+
+@given(st.integers(1, 40), st.sampled_from([8, 120]))
+@settings(max_examples=20, deadline=None)
+def test_batches_do_not_change_results(batch, p):
+    X, Y = problem(n=60, p=p, v=23)
+    splits = list(KFold(4).split(X))
+    np.testing.assert_allclose(
+        cv_scores(X, Y, ALPHAS, splits, batch=batch), cv_scores(X, Y, ALPHAS, splits), atol=1e-11
+    )
+    alphas = np.geomspace(0.1, 10, 23)
+    np.testing.assert_allclose(
+        fit(X, Y, alphas, batch=batch)[0], fit(X, Y, alphas)[0], rtol=1e-9, atol=1e-11
+    )
+
+
+def test_rows_of_a_memory_map_are_read_in_place(tmp_path):
+    X, Y = problem(n=60, p=10)
+    rows = np.array([3, 7, *range(10, 50)])
+    np.save(tmp_path / "y.npy", Y)
+    mapped = np.load(tmp_path / "y.npy", mmap_mode="r")
+    splits = list(KFold(3).split(rows))
+    np.testing.assert_array_equal(
+        cv_scores(X[rows], mapped, ALPHAS, splits, rows=rows),
+        cv_scores(X[rows], Y[rows], ALPHAS, splits),
+    )
+    np.testing.assert_array_equal(
+        fit(X[rows], mapped, 1.0, rows=rows)[0], fit(X[rows], Y[rows], 1.0)[0]
+    )
+
+
+@pytest.mark.parametrize("p", [20, 200])
+def test_weights_equal_sklearn_ridge_with_an_alpha_a_target(p):
+    X, Y = problem(p=p)
+    alphas = np.geomspace(0.01, 1e3, Y.shape[1])
+    coef, intercept = fit(X, Y, alphas)
+    reference = Ridge(alpha=alphas).fit(X, Y)
+    np.testing.assert_allclose(coef, reference.coef_.T, atol=1e-9)
+    np.testing.assert_allclose(intercept, reference.intercept_, atol=1e-8)
+    new = problem(n=13, p=p, seed=1)[0]
+    np.testing.assert_allclose(fit_predict(X, Y, alphas, new), reference.predict(new), atol=1e-8)
+
+
+@pytest.mark.parametrize("p", [40, 300])
+def test_scores_and_alphas_equal_himalaya(p):
+    from himalaya.kernel_ridge import KernelRidgeCV
+    from himalaya.ridge import RidgeCV
+    from himalaya.scoring import r2_score
+
+    X, Y = problem(n=120, p=p, v=30)
+    runs = np.repeat(np.arange(6), 20)
+    splits = list(LeaveOneGroupOut().split(X, groups=runs))
+    scores = cv_scores(X, Y, ALPHAS, splits)
+    model = RidgeCV(
+        alphas=ALPHAS,
+        fit_intercept=True,
+        cv=PredefinedSplit(runs),
+        solver_params={"score_func": r2_score, "warn": False},
+    ).fit(X, Y)
+    best = ALPHAS[np.argmax(scores, 0)]
+    np.testing.assert_allclose(scores.max(0), np.ravel(model.cv_scores_), atol=1e-8)
+    np.testing.assert_allclose(best, model.best_alphas_, rtol=1e-10)
+    np.testing.assert_allclose(fit(X, Y, best)[0], model.coef_, atol=1e-8)
+    if p > 120:
+        kernel = KernelRidgeCV(
+            alphas=ALPHAS,
+            kernel="linear",
+            fit_intercept=True,
+            cv=PredefinedSplit(runs),
+            solver_params={"score_func": r2_score},
+        ).fit(X, Y)
+        np.testing.assert_allclose(scores.max(0), np.ravel(kernel.cv_scores_), atol=1e-8)
+
+
+def test_low_rank_and_constant_features_do_no_harm():
+    X, Y = problem(n=60, p=4)
+    wide = np.concatenate([X] * 30 + [np.ones((60, 5))], 1)  # rank 4 of 125 columns
+    splits = list(KFold(4).split(X))
+    np.testing.assert_allclose(
+        cv_scores(wide, Y, 30 * ALPHAS, splits), cv_scores(X, Y, ALPHAS, splits), atol=1e-8
+    )
+    nothing = cv_scores(np.ones((60, 3)), Y, ALPHAS, splits)
+    assert np.all(nothing <= 0)  # predicts the training mean
+    assert np.all(fit(np.ones((60, 3)), Y, 1.0)[0] == 0)
+
+
+@pytest.mark.parametrize("p", [10, 100])
+def test_a_constant_target_scores_zero(p):
+    X, Y = problem(n=60, p=p, dtype=np.float32)
+    Y[:, 3] = 0.1
+    scores = cv_scores(X, Y, ALPHAS, list(KFold(4).split(X)))
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(scores[:, 3], 0)
+
+
+def test_features_are_scaled_to_unit_kernel_trace_whatever_their_number():
+    for p in (3, 50, 400):
+        X = problem(n=80, p=p)[0] * np.geomspace(1e-3, 1e3, p)
+        X[:, 0] = 7.1
+        mean, scale = unit_trace(X)
+        Z = (X - mean) / scale
+        assert np.trace(Z @ Z.T) / len(Z) == pytest.approx(1)
+        assert np.all(Z[:, 0] == 0)
+
+
+def test_rounding_noise_of_a_constant_column_is_no_feature():
+    X = np.full((300, 1), 0.1, np.float32)
+    X[::2] = np.nextafter(np.float32(0.1), np.float32(1))
+    assert np.isinf(unit_trace(X)[1]).all()
+
+
+def test_the_null_space_is_left_out():
+    X = problem(n=10, p=3, offset=0)[0]
+    values, vectors = eigh(X @ X.T)
+    assert vectors.shape == (10, 3)
+    np.testing.assert_allclose((vectors * values) @ vectors.T, X @ X.T, atol=1e-12)
+
+
+def test_targets_at_the_edge_of_the_grid_are_counted_aloud():
+    with pytest.warns(RidgeEdgeWarning, match=r"belt: 25.0% .* smallest .* 50.0% the largest"):
+        warn_at_edge(np.array([0.1, 1, 10, 10]), np.array([0.1, 1, 10]), "belt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_at_edge(np.array([1.0, 1.0]), np.array([0.1, 1, 10]))
+
+
+def test_bad_alphas_and_shapes_are_refused():
+    X, Y = problem()
+    with pytest.raises(InputError, match="positive"):
+        fit(X, Y, 0.0)
+    with pytest.raises(InputError, match="shape"):
+        fit(X[:-1], Y, 1.0)
+    with pytest.raises(InputError, match="positive"):
+        cv_scores(X, Y, [-1.0], list(GroupKFold(2).split(X, groups=np.arange(90))))
