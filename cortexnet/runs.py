@@ -186,15 +186,17 @@ def load_run(folder: Path) -> Run:
         If the folder holds no finished run or its files do not fit each other.
     """
     folder = Path(folder)
+    for name in ("card.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder}: not a finished run ({name} is missing); train it with `cortexnet train`"
+            )
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         model = create_model(
             card["model"], len(card["labels"]), card["sample_rate"], **card["options"]
         )
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except FileNotFoundError as error:
-        raise InputError(f"{folder}: not a finished run ({Path(error.filename).name} is missing); "
-                         "train it with `cortexnet train`") from error  # fmt: skip
     except (json.JSONDecodeError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder}: damaged run ({str(error).splitlines()[0]})") from error
     if weights_hash(model) != card.get("weights_sha256"):
@@ -287,8 +289,8 @@ def write_json(path: Path, value: dict) -> None:
 
 
 def _table_hash(clips: pd.DataFrame) -> str:
-    columns = ["clip_id", "label", "group", "split", "start", "end"]
-    return hashlib.sha256(clips[columns].to_csv(index=False).encode()).hexdigest()
+    columns = ["clip_id", "label", "group", "split", "start", "end", "fade"]
+    return hashlib.sha256(clips.reindex(columns=columns).to_csv(index=False).encode()).hexdigest()
 
 
 def check_settings(folder: Path, settings: dict) -> None:

@@ -73,11 +73,13 @@ class _Classifier(lightning.LightningModule):
         self.validation = []
 
     def on_train_epoch_start(self):
-        # Everything random in an epoch follows from (seed, epoch): dropout here, order and
-        # positions in the sampler and the data set. A resumed run equals an unbroken one.
-        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+        # Everything random follows from the seed and the place in training, order and positions
+        # here and dropout below, so that a resumed run equals an unbroken one.
         self.order.set_epoch(self.current_epoch)
         self.segments.set_epoch(self.current_epoch)
+
+    def on_train_batch_start(self, *_):
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch, _):
         x, label, _ = batch
@@ -193,6 +195,7 @@ def train_network(
         # Loading in the main process is as fast: waveforms are in memory.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory.*exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")  # Lightning's own
         trainer = lightning.Trainer(
             accelerator="auto",
             devices=1,

@@ -54,7 +54,7 @@ def segment_starts(n_samples, segment, hop, clip_id="") -> np.ndarray:
     """First samples of the segments that cover a clip.
 
     Every `hop` samples as long as the segment lies inside the clip; one more segment ends with the
-    clip where that leaves a rest.
+    clip where that leaves a rest of more than a tenth of a segment.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def segment_starts(n_samples, segment, hop, clip_id="") -> np.ndarray:
             "use shorter segments or leave the clip out"
         )
     starts = np.arange(0, last + 1, hop)
-    return starts if starts[-1] == last else np.append(starts, last)
+    return np.append(starts, last) if last - starts[-1] > segment / 10 else starts
 
 
 def _segment_item(wave, start, segment, label, clip):

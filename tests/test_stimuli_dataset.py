@@ -23,13 +23,13 @@ LABELS = np.array([1, 0, 1, 2])
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 200))
-def test_segments_lie_inside_the_clip_and_reach_both_ends(n_samples, segment, hop):
+def test_segments_lie_inside_the_clip_and_cover_it_but_for_a_tenth(n_samples, segment, hop):
     if segment > n_samples:
         with pytest.raises(InputError, match="'x'"):
             segment_starts(n_samples, segment, hop, "x")
         return
     starts = segment_starts(n_samples, segment, hop)
-    assert starts[0] == 0 and starts[-1] + segment == n_samples
+    assert starts[0] == 0 and 0 <= n_samples - (starts[-1] + segment) <= segment / 10
     assert (np.diff(starts) > 0).all() and (np.diff(starts) <= hop).all()
 
 

@@ -1,0 +1,181 @@
+"""The page: records to tables, pictures and sentences, and these into the template."""
+
+import os
+from importlib.resources import files
+from itertools import combinations
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from experiments.report import (
+    brain_figures,
+    brain_tables,
+    classification_tables,
+    figures,
+    notes,
+    provenance_tables,
+    text,
+)
+from experiments.report.collect import collect
+from experiments.report.paired import Pair, paired
+from experiments.report.records import Results, Subject
+from experiments.report.recovery import recoveries
+
+TITLE = "auditory-cortexnet report"
+
+
+def build_report(folder: Path, title: str | None = None) -> Path:
+    """Write one self-contained page about a folder of results.
+
+    Parameters
+    ----------
+    folder : Path
+        Read recursively; files are known by their names (``evaluation.json``, ``crossval.json``,
+        ``results.json`` of encoding, ``nh2015.json``, ``models.json``, ``truth.json``,
+        ``timings.json``, ``provenance.json``).
+    title : str, optional
+        Default: "auditory-cortexnet report".
+
+    Returns
+    -------
+    Path
+        ``<folder>/report.html``; the same folder gives the same bytes.
+
+    Raises
+    ------
+    stimuli.InputError
+        If the folder holds nothing to report or a file is damaged.
+    """
+    folder = Path(folder)
+    page = render(collect(folder), title or TITLE)
+    path = folder / "report.html"
+    partial = path.with_name(f".report.{os.getpid()}.part")
+    partial.write_text(page, encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def render(results: Results, title: str) -> str:
+    """The page as HTML."""
+    here = files("experiments.report")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((here / "template.html.j2").read_text(encoding="utf-8"))
+    return template.render(
+        title=title,
+        style=Markup((here / "style.css").read_text(encoding="utf-8")),
+        script=Markup((here / "report.js").read_text(encoding="utf-8")),
+        summary=text.summary(results),
+        notes=notes.how_to_read(results),
+        classification=_classification(results) if results.classifiers else None,
+        brain=_brain(results) if results.subjects else None,
+        sounds=_sounds(results) if results.benchmark else None,
+        cost=_cost(results),
+        making=_making(results),
+    )
+
+
+def _classification(results: Results) -> dict:
+    tests = text.by_test(results.classifiers)
+    rows = [c for group in tests.values() for c in group]
+    colours = figures.palette(results.models)
+    return {
+        "table": classification_tables.classifiers(rows),
+        "accuracy": [
+            (test, figures.accuracy(group, colours, f"accuracy{i}"))
+            for i, (test, group) in enumerate(tests.items())
+        ],
+        "confusions": [(c, figures.confusion(c, f"confusion{i}")) for i, c in enumerate(rows)],
+        "curves": [
+            (c, figures.training_curve(c, f"curve{i}"))
+            for i, c in enumerate(rows)
+            if c.curve is not None
+        ],
+        "details": _filled(
+            classification_tables.pairs(_pairs(tests.values())),
+            classification_tables.classes(rows),
+            classification_tables.folds(rows),
+        ),
+    }
+
+
+def _pairs(groups) -> list[Pair]:
+    """Every two models that were given the same clips."""
+    found = [paired(*two) for group in groups for two in combinations(group, 2)]
+    return [pair for pair in found if pair]
+
+
+def _brain(results: Results) -> dict:
+    subjects = results.subjects
+    colours = figures.palette(results.models)
+    models = list(dict.fromkeys(model for s in subjects for model in s.models))
+    found = recoveries(results)
+    return {
+        "simulated": bool(results.truth),
+        "note": results.truth_note,
+        "ceilings": _ceiling_text(subjects),
+        "truth": brain_tables.truth(found) if found else None,
+        "heat_maps": [
+            (s, brain_figures.by_layer(s, brain_figures.heat_limits(subjects), f"layers{i}"))
+            for i, s in enumerate(subjects)
+        ],
+        "legend": [(model, colours[model][0], colours[model][2]) for model in models],
+        "panels": [
+            (s, brain_figures.by_model(s, colours, brain_figures.axis_limits(subjects), f"best{i}"))
+            for i, s in enumerate(subjects)
+        ],
+        "tables": _filled(brain_tables.best_of_all(subjects)),
+        "details": _filled(
+            brain_tables.best_of_models(subjects), brain_tables.all_layers(subjects)
+        ),
+    }
+
+
+def _ceiling_text(subjects: list[Subject]) -> str:
+    known = [s.ceiling(r) is not None for s in subjects for r in s.regions]
+    if not any(known):
+        return "No ceiling is known: no clip was repeated."
+    some = "" if all(known) else f" It is unknown in {known.count(False)} of {len(known)} cases."
+    return f"The ceiling is the highest r that a perfect model could reach, given the noise.{some}"
+
+
+def _sounds(results: Results) -> dict:
+    bench = results.benchmark
+    staged = any(bench.by_stage.values())
+    return {
+        "table": brain_tables.benchmark(bench),
+        "figure": brain_figures.by_stage(bench.by_stage, brain_tables.COMPONENTS, "sounds")
+        if staged
+        else None,
+        "details": _filled(
+            brain_tables.benchmark_best(bench), brain_tables.benchmark_stages(bench)
+        ),
+        "protocol": _filled(
+            provenance_tables.settings(
+                "natural-sounds-protocol", "Protocol of the benchmark.", bench.protocol
+            )
+        ),
+    }
+
+
+def _cost(results: Results) -> list:
+    return _filled(classification_tables.costs(results), classification_tables.steps(results))
+
+
+def _making(results: Results) -> dict:
+    outermost, *others = results.provenance or [("", {})]
+    return {
+        "command": provenance_tables.command_line(outermost[1]),
+        "protocol": notes.protocol(results.subjects),
+        "tables": _filled(
+            provenance_tables.settings("provenance", "Provenance.", outermost[1]),
+            classification_tables.recipes(results.classifiers),
+        ),
+        "details": _filled(provenance_tables.parts(others)),
+    }
+
+
+def _filled(*tables) -> list:
+    return [table for table in tables if table.rows]

@@ -1,0 +1,106 @@
+"""Files of a results folder into records; files are known by their names."""
+
+import dataclasses
+import os
+from collections import Counter
+from pathlib import Path
+
+from experiments.report.parse import PARSERS, parse, read_json
+from experiments.report.records import Classifier, Results, Subject
+from stimuli import InputError
+
+
+def collect(folder: Path) -> Results:
+    """Read everything a report can show from a folder and the folders below it.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    InputError
+        If there is nothing to report, a file is damaged, or two files tell different truths.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: not a folder; name the one that results were written to")
+    files = {
+        name: [(path, read_json(path)) for path in paths] for name, paths in _find(folder).items()
+    }
+    files["evaluation.json"] = _outside_folds(files)
+    files["results.json"] = [(p, v) for p, v in files["results.json"] if _is_encoding(v)]
+    for name in ("truth.json", "nh2015.json"):
+        files[name] = _same(files[name])
+    records = {name: [(p, parse(p, v)) for p, v in files[name]] for name in PARSERS}
+    if not any(records[name] for name in PARSERS if name not in ("truth.json", "timings.json")):
+        raise InputError(
+            f"{folder}: nothing to report; looked in it and below it for evaluation.json, "
+            "crossval.json, results.json (of encode), nh2015.json, models.json"
+        )
+    truth, note = next((value for _, value in records["truth.json"]), ({}, ""))
+    return Results(
+        classifiers=_told_apart(records["evaluation.json"] + records["crossval.json"]),
+        costs={name: row for _, table in records["models.json"] for name, row in table.items()},
+        subjects=_told_apart(records["results.json"]),
+        truth=truth,
+        truth_note=note,
+        benchmark=next((value for _, value in records["nh2015.json"]), None),
+        provenance=[
+            (path.parent.relative_to(folder).as_posix(), value)
+            for path, value in files["provenance.json"]
+        ],
+        timings=[row for _, rows in records["timings.json"] for row in rows],
+    )
+
+
+def _find(folder: Path) -> dict[str, list[Path]]:
+    """Known files, outermost first, then by name; array stores are not entered."""
+    found = {name: [] for name in (*PARSERS, "provenance.json")}
+    for where, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith(".") and not f.endswith(".zarr")]
+        for name in set(names) & set(found):
+            found[name].append(Path(where) / name)
+    for paths in found.values():
+        paths.sort(key=lambda path: (len(path.parts), path.as_posix()))
+    return found
+
+
+def _outside_folds(files: dict) -> list:
+    """Evaluations that are not the folds of a cross-validation, which is reported as a whole."""
+    whole = {path.parent for path, _ in files["crossval.json"]}
+    return [(p, v) for p, v in files["evaluation.json"] if not whole & set(p.parent.parents)]
+
+
+def _is_encoding(value) -> bool:
+    """Whether a results.json holds encoding results; those of rsa and stages have other keys."""
+    return isinstance(value, dict) and value.get("kind") == "encode" and bool(value.get("layers"))
+
+
+def _same(rows: list) -> list:
+    """The outermost of several equal files."""
+    for path, value in rows[1:]:
+        if value != rows[0][1]:
+            raise InputError(
+                f"{path}: differs from {rows[0][0]}; report on one of the two folders alone"
+            )
+    return rows[:1]
+
+
+def _told_apart(rows: list[tuple[Path, Classifier | Subject]]) -> list:
+    """Records by name; one that shares name and test with another gets its folder's name too."""
+    used = Counter(_identity(record) for _, record in rows)
+    return [
+        dataclasses.replace(record, label=f"{record.label} ({path.parent.name})")
+        if used[_identity(record)] > 1
+        else record
+        for path, record in rows
+    ]
+
+
+def _identity(record: Classifier | Subject) -> tuple[str, ...]:
+    return record.label, getattr(record, "tested_on", "")

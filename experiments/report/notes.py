@@ -1,0 +1,100 @@
+"""What a reader must know to read the numbers: the protocol, and what they do not say."""
+
+from experiments.report.records import Results, Subject
+from experiments.report.wording import counted, listed, plain, whole
+
+
+def protocol(subjects: list[Subject]) -> list[str]:
+    """How responses were predicted, from what the results say; subjects done alike together."""
+    groups: dict[str, list[str]] = {}
+    for subject in subjects:
+        groups.setdefault(_protocol(subject.protocol), []).append(subject.label)
+    return [f"{listed(names)}: {text}" for text, names in groups.items()]
+
+
+def _protocol(facts: dict) -> str:
+    sentences = ["Each layer predicts the responses by ridge regression"]
+    if facts.get("delays"):
+        delays = listed([plain(d) for d in facts["delays"]])
+        sentences[0] += f" on its features delayed by {delays} volumes"
+    scored = []
+    if facts.get("scheme"):
+        scored.append(f"scheme: {plain(facts['scheme'])}")
+    if facts.get("n_samples"):
+        scored.append(counted(facts["n_samples"], "scored volume"))
+    if facts.get("n_repeats", 1) > 1:
+        scored.append(f"each the mean of {whole(facts['n_repeats'])} repeats")
+    if scored:
+        sentences[0] += f" ({'; '.join(scored)})"
+    if facts.get("n_permutations"):
+        sentences.append(
+            f"values of p come from {whole(facts['n_permutations'])} permutations of whole clips "
+            "within runs"
+        )
+    if facts.get("n_resamples"):
+        sentences.append(
+            f"intervals and shares come from {whole(facts['n_resamples'])} bootstrap resamples of "
+            "whole clips within runs"
+        )
+    if facts.get("floor") is not None:
+        sentences.append(
+            "targets whose explainable variance is at or below "
+            f"{plain(facts['floor'])} are not normalised by their ceiling"
+        )
+    first, *rest = sentences
+    return ". ".join([first, *(s[0].upper() + s[1:] for s in rest)]) + "."
+
+
+def how_to_read(results: Results) -> list[tuple[str, str]]:
+    """Limits of what is shown, as (subject, text); only for what the page holds."""
+    notes = []
+    if results.classifiers:
+        notes += [
+            (
+                "Intervals of accuracy",
+                "They take the clips as independent. Clips of one recording, artist or album are "
+                "not, so the true uncertainty is wider where these recur. Overlapping intervals do "
+                "not show that two models are equal.",
+            ),
+            (
+                "Segments and clips",
+                "Segments of one clip are repeated looks at it. Accuracy over clips is the figure "
+                "to compare; accuracy over segments is shown beside it.",
+            ),
+        ]
+    if results.truth:
+        notes.append(
+            (
+                "Simulated responses",
+                "They were made from stages of a model. That a stage is found again shows that "
+                "the analysis works, and nothing about brains.",
+            )
+        )
+    if results.subjects:
+        notes += [
+            (
+                "Ceilings",
+                "They come from repeats of clips. Where repeats lie within one run they share its "
+                "slow noise, which counts as signal: such ceilings are too high.",
+            ),
+            (
+                "Random networks",
+                "A network with random weights predicts responses too, often better in deeper "
+                "stages. A trained model's score means little without that of its untrained twin.",
+            ),
+            (
+                "No hierarchy is claimed",
+                "The best stage of a region follows its signal-to-noise ratio as well as its "
+                "function. A difference in best stage between regions is not evidence of a "
+                "hierarchy by itself.",
+            ),
+        ]
+    if results.benchmark:
+        notes.append(
+            (
+                "Published values",
+                "They are taken from the publication and not computed anew; small differences "
+                "from this run mean nothing.",
+            )
+        )
+    return notes

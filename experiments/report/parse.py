@@ -1,0 +1,213 @@
+"""The JSON of one file, with the tables beside it, into a record."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.report.records import (
+    Benchmark,
+    Best,
+    Classifier,
+    Fit,
+    Planted,
+    Subject,
+    split_layer,
+)
+from stimuli import InputError
+
+SIDES = {
+    "test": "held-out test clips",
+    "valid": "validation clips, which also chose the weights",
+    "given": "clips given for evaluation",
+}
+
+
+def read_json(path: Path):
+    """The content of a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not JSON ({error}); write it anew or delete it") from error
+
+
+def parse(path: Path, value):
+    """Turn the content of a known file into its record.
+
+    Parameters
+    ----------
+    path : Path
+        Its name says what it holds; tables beside it are read too.
+    value : the file's JSON
+
+    Returns
+    -------
+    Classifier, Subject, Benchmark, {model: cost}, ({region: Planted}, note) or [(step, seconds)]
+
+    Raises
+    ------
+    InputError
+        Naming the file and the key that is missing or what is wrong.
+    """
+    try:
+        return PARSERS[path.name](path.parent, value)
+    except InputError:
+        raise
+    except KeyError as error:
+        raise InputError(f"{path}: the key {error} is missing; write the file anew") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{path}: not of the expected form ({error})") from error
+
+
+def _evaluation(folder: Path, value: dict) -> Classifier:
+    card_file = folder / "card.json"
+    card = read_json(card_file) if card_file.exists() else {}
+    side = value.get("side", "test")
+    return dataclasses.replace(
+        _classifier(folder, value, SIDES.get(side, side)),
+        parameters=value.get("parameters", card.get("parameters")),
+        train_seconds=card.get("seconds"),
+        test_seconds=value.get("seconds"),
+        recipe=card.get("recipe", {}),
+        epochs=card.get("epochs"),
+        best_epoch=card.get("best_epoch"),
+        curve=_curve(folder / "log" / "metrics.csv"),
+    )
+
+
+def _crossval(folder: Path, value: dict) -> Classifier:
+    folds = value["folds"]
+    return dataclasses.replace(
+        _classifier(folder, value, f"{len(folds)}-fold cross-validation"),
+        parameters=value.get("parameters"),
+        cross_seconds=value.get("seconds"),
+        folds=folds,
+    )
+
+
+def _classifier(folder: Path, value: dict, tested_on: str) -> Classifier:
+    low, high = value["clip_interval"]
+    return Classifier(
+        label=value["model"],
+        model=value["model"],
+        tested_on=tested_on,
+        clip_accuracy=value["clip_accuracy"],
+        interval=(low, high),
+        segment_accuracy=value.get("segment_accuracy"),
+        chance=value["chance"],
+        n_clips=value["n_clips"],
+        n_segments=value.get("n_segments"),
+        labels=value["confusion"]["labels"],
+        matrix=value["confusion"]["matrix"],
+        per_class=value.get("per_class", {}),
+        predictions=_predictions(folder / "predictions.csv"),
+    )
+
+
+def _predictions(path: Path) -> pd.DataFrame | None:
+    if not path.exists():
+        return None
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    columns = ["clip_id", "label", "predicted"]
+    if not set(columns) <= set(table):
+        raise InputError(f"{path}: columns are {list(table)}; it needs {', '.join(columns)}")
+    return table[columns]
+
+
+def _curve(path: Path) -> pd.DataFrame | None:
+    """Losses by epoch; the log writes training and validation in rows of their own."""
+    if not path.exists():
+        return None
+    log = pd.read_csv(path)
+    columns = ["epoch", "train_loss", "valid_loss"]
+    if not set(columns) <= set(log):
+        raise InputError(f"{path}: columns are {list(log)}; it needs {', '.join(columns)}")
+    return log[columns].groupby("epoch", as_index=False).mean()
+
+
+def _subject(folder: Path, value: dict) -> Subject:
+    rows = value["layers"]
+    layers = list(rows)
+    regions = list(dict.fromkeys(region for row in rows.values() for region in row))
+    fits = {(la, region): _fit(rows[la].get(region, {})) for la in layers for region in regions}
+    stored = value.get("best_stage_by_model", {})
+    by_model = {}
+    for model in dict.fromkeys(split_layer(layer)[0] for layer in layers):
+        own = [layer for layer in layers if split_layer(layer)[0] == model]
+        by_model[model] = _bests(stored.get(model, {}), fits, own, regions)
+    kept_apart = ("kind", "subject", "layers", "best_stage", "best_stage_by_model")
+    return Subject(
+        label=value.get("subject", folder.name),
+        layers=layers,
+        regions=regions,
+        fits=fits,
+        best=_bests(value.get("best_stage", {}), fits, layers, regions),
+        best_by_model=by_model,
+        protocol={name: v for name, v in value.items() if name not in kept_apart},
+    )
+
+
+def _fit(row: dict) -> Fit:
+    low, high = row.get("interval") or (None, None)
+    others = [f.name for f in dataclasses.fields(Fit) if f.name not in ("low", "high")]
+    return Fit(low=low, high=high, **{name: row.get(name) for name in others})
+
+
+def _bests(stored: dict, fits: dict, layers: list[str], regions: list[str]) -> dict[str, Best]:
+    """The stored choice of each region, else the highest mean r, whose share is unknown."""
+    found = {}
+    for region in regions:
+        known = {la: fits[la, region].mean_r for la in layers}
+        known = {la: r for la, r in known.items() if r is not None}
+        if region in stored:
+            best = Best(stored[region]["layer"], stored[region].get("share"))
+            if best.layer not in layers:
+                raise ValueError(f"best stage {best.layer!r} of {region!r} is not among the layers")
+            found[region] = best
+        elif known:
+            found[region] = Best(max(known, key=known.get), None)
+    return found
+
+
+def _costs(_: Path, value: list) -> dict[str, dict]:
+    return {row["name"]: row for row in value}
+
+
+def _truth(_: Path, value: dict) -> tuple[dict[str, Planted], str]:
+    regions = {
+        region: Planted(row["model"], row["stage"], row.get("snr"))
+        for region, row in value["regions"].items()
+    }
+    return regions, value.get("note", "")
+
+
+def _benchmark(_: Path, value: dict) -> Benchmark:
+    return Benchmark(
+        r2={name: row["r2"] for name, row in value["models"].items()},
+        by_stage={name: row.get("by_stage", {}) for name, row in value["models"].items()},
+        best_stage={name: row.get("best_stage", {}) for name, row in value["models"].items()},
+        published=value.get("published", {}),
+        protocol=value.get("protocol", {}),
+    )
+
+
+def _timings(_: Path, value: list) -> list[tuple[str, float]]:
+    return [(row["step"], row["seconds"]) for row in value]
+
+
+PARSERS = {
+    "evaluation.json": _evaluation,
+    "crossval.json": _crossval,
+    "results.json": _subject,
+    "models.json": _costs,
+    "truth.json": _truth,
+    "nh2015.json": _benchmark,
+    "timings.json": _timings,
+}

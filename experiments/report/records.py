@@ -1,0 +1,176 @@
+"""What a report is made of: plain records, with None for whatever was not measured."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """How well one model classified clips.
+
+    Attributes
+    ----------
+    label : str
+        The model's name, with its folder where two would look alike.
+    model : str
+    tested_on : str
+        Which clips were held out and how.
+    clip_accuracy, segment_accuracy, chance : float
+        Fractions; the interval is a 95 % Wilson interval over clips.
+    labels, matrix : classes and counts of clips, rows are the truth
+    per_class : {class: fraction or None}
+    folds : rows of crossval.json, empty for a single split
+    parameters, train_seconds, cross_seconds, test_seconds
+    recipe : {setting: value}
+    epochs, best_epoch : int
+    curve : DataFrame, one row an epoch, columns epoch, train_loss, valid_loss
+    predictions : DataFrame, columns clip_id, label, predicted
+    """
+
+    label: str
+    model: str
+    tested_on: str
+    clip_accuracy: float
+    interval: tuple[float, float]
+    segment_accuracy: float | None
+    chance: float
+    n_clips: int
+    n_segments: int | None
+    labels: list[str]
+    matrix: list[list[int]]
+    per_class: dict[str, float | None]
+    folds: list[dict] = field(default_factory=list)
+    parameters: int | None = None
+    train_seconds: float | None = None
+    cross_seconds: float | None = None
+    test_seconds: float | None = None
+    recipe: dict = field(default_factory=dict)
+    epochs: int | None = None
+    best_epoch: int | None = None
+    curve: pd.DataFrame | None = None
+    predictions: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One layer in one region: means over targets of held-out r, with the ceiling of r."""
+
+    mean_r: float | None
+    mean_r2: float | None
+    low: float | None
+    high: float | None
+    n_targets: int | None
+    ceiling: float | None
+    r_normalised: float | None
+    n_normalised: int | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Best:
+    """The layer with the highest mean r, and the share of bootstrap resamples in which it led."""
+
+    layer: str
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Encoding results of one subject.
+
+    Attributes
+    ----------
+    label : str
+        The subject's name, with its folder where two would look alike.
+    layers : list of str
+        ``model:stage``, in anatomical order within a model.
+    regions : list of str
+    fits : {(layer, region): Fit}
+    best : {region: Best}, over all models
+    best_by_model : {model: {region: Best}}
+    protocol : {name: value}, for instance delays, scheme, n_samples
+    """
+
+    label: str
+    layers: list[str]
+    regions: list[str]
+    fits: dict[tuple[str, str], Fit]
+    best: dict[str, Best]
+    best_by_model: dict[str, dict[str, Best]]
+    protocol: dict
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in order of their first layer."""
+        return list(dict.fromkeys(split_layer(layer)[0] for layer in self.layers))
+
+    def ceiling(self, region: str) -> float | None:
+        """The ceiling of a region, which does not depend on the layer."""
+        return self.fits[self.layers[0], region].ceiling
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What a simulation put into a region; stage None is noise alone."""
+
+    model: str
+    stage: str | None
+    snr: float | None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The 165 natural sounds: variance explained (r2) of each response component.
+
+    Attributes
+    ----------
+    r2, published : {model: {component or "mean": r2}}
+    by_stage : {model: {stage: {component or "mean": r2}}}
+    best_stage : {model: {component: stage}}
+    protocol : {name: value}
+    """
+
+    r2: dict[str, dict]
+    by_stage: dict[str, dict]
+    best_stage: dict[str, dict]
+    published: dict[str, dict]
+    protocol: dict
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a folder of results holds.
+
+    Attributes
+    ----------
+    classifiers : list of Classifier
+    costs : {model: {parameters, macs_per_second, areas}}
+    subjects : list of Subject
+    truth : {region: Planted}, empty for measured responses
+    truth_note : str
+    benchmark : Benchmark or None
+    provenance : list of (folder, dict), the outermost first
+    timings : list of (step, seconds)
+    """
+
+    classifiers: list[Classifier]
+    costs: dict[str, dict]
+    subjects: list[Subject]
+    truth: dict[str, Planted]
+    truth_note: str
+    benchmark: Benchmark | None
+    provenance: list[tuple[str, dict]]
+    timings: list[tuple[str, float]]
+
+    @property
+    def models(self) -> list[str]:
+        """Models with results, in the order in which the page names them."""
+        used = [c.model for c in self.classifiers] + [m for s in self.subjects for m in s.models]
+        return list(dict.fromkeys(used))
+
+
+def split_layer(layer: str) -> tuple[str, str]:
+    """``"model:stage"`` into its two names; a bare name is both."""
+    model, _, stage = layer.partition(":")
+    return model, stage or model
