@@ -23,4 +23,4 @@ demo: $(STAMP)
 	$(BIN)/cortexnet demo --out demo-results
 
 bench: $(STAMP)
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from cortexnet.evaluation import clip_means, predict_segments
 from cortexnet.networks.norm import FittedNorm
+from cortexnet.registry import find_model
 from stimuli.dataset import EvalSegments, TrainSegments
 
 
@@ -46,6 +47,12 @@ class Recipe:
     patience: int = 8
     segment: int = 2**16
     seed: int = 0
+
+    @classmethod
+    def of(cls, model: str, **given) -> "Recipe":
+        """The recipe of a model of the registry, with what is given (None: not given)."""
+        wanted = {key: value for key, value in given.items() if value is not None}
+        return cls(**find_model(model).recipe | wanted)
 
 
 class _SeededOrder(Sampler):

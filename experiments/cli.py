@@ -56,7 +56,7 @@ def demo(
 
     out.mkdir(parents=True, exist_ok=True)
     write_provenance(out, {"out": out, "full": full, "seed": seed})
-    print(run_demo(out, full, seed, say))
+    print(run_demo(out, "full" if full else "small", seed, report=say))
 
 
 @app.command(epilog="Example: cortexnet models --json")
@@ -109,13 +109,6 @@ Batch = Annotated[int | None, typer.Option(min=2, help="Segments a step.")]
 Rate = Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")]
 
 
-def _recipe(seed: int, epochs: int | None, batch_size: int | None, learning_rate: float | None):
-    from cortexnet.training import Recipe
-
-    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    return Recipe(seed=seed, **{key: value for key, value in given.items() if value is not None})
-
-
 @app.command(epilog="Example: cortexnet train --model cortexnet_z --stimuli genres --out runs/z")
 def train(
     model: Annotated[str, typer.Option(help="A name of `cortexnet models`.")],
@@ -132,10 +125,13 @@ def train(
 ) -> None:
     """Train a model; the same command resumes an interrupted run."""
     from cortexnet.runs import train_run
+    from cortexnet.training import Recipe
     from experiments.provenance import write_provenance
     from stimuli import load_clips
 
-    recipe = _recipe(seed, epochs, batch_size, learning_rate)
+    recipe = Recipe.of(
+        model, seed=seed, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+    )
     run = train_run(
         model, load_clips(stimuli), out, recipe, valid_fraction, progress=sys.stderr.isatty()
     )
@@ -184,11 +180,14 @@ def crossval(
 ) -> None:
     """Grouped cross-validation: no group is ever on both sides of a split."""
     from cortexnet.crossval import crossval as run_crossval
+    from cortexnet.training import Recipe
     from experiments.provenance import write_provenance
     from stimuli import load_clips
 
     out = out or Path("runs") / f"crossval-{model}"
-    recipe = _recipe(seed, epochs, batch_size, learning_rate)
+    recipe = Recipe.of(
+        model, seed=seed, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+    )
     result = run_crossval(
         model, load_clips(stimuli), folds, out, recipe, progress=sys.stderr.isatty(), report=say
     )
@@ -228,14 +227,12 @@ def extract(
     """Write the activity of every area for every clip; the same command resumes."""
     from cortexnet.activations import extract as run_extract
     from experiments.models import load_source
-    from stimuli import ds003720, load_clips
+    from stimuli import InputError, ds003720, load_clips
 
     if (stimuli / "dataset_description.json").exists():
-        clips = ds003720.unique_clips(ds003720.load(stimuli, gtzan))
         if gtzan is None:
-            from stimuli import InputError
-
-            raise InputError("--gtzan is missing: a BIDS folder holds no sounds, name GTZAN's")
+            raise InputError(f"{stimuli}: a BIDS folder holds no sounds; name GTZAN's with --gtzan")
+        clips = ds003720.unique_clips(ds003720.load(stimuli, gtzan))
     else:
         clips = load_clips(stimuli)
     found = load_source(source, clips, seed)
@@ -322,7 +319,7 @@ def encode(
         show(summaries)
         return
     for summary in summaries:
-        table = Table("region", "best layer", "mean r", "95 %", "ceiling", "p", "share")
+        table = Table("region", "best layer", "mean r", "95 %", "ceiling", "p", "share", box=None)
         for region, best in summary["best_stage"].items():
             row = summary["layers"][best["layer"]][region]
             ceiling = "-" if row["ceiling"] is None else f"{row['ceiling']:.2f}"
@@ -332,7 +329,7 @@ def encode(
                 ceiling, f"{row['p']:.4f}", f"{best['share']:.2f}",
             )  # fmt: skip
         table.title = summary["subject"]
-        Console().print(table)
+        Console(width=100).print(table)
 
 
 @app.command(epilog="Example: cortexnet nh2015 --data nh2015 --models modulation,cortexnet_z")

@@ -16,7 +16,7 @@ from cortexnet.runs import weights_hash, write_json
 from cortexnet.training import fit_norms
 from stimuli import InputError, ds003720
 from stimuli.clips import waveform
-from stimuli.miniature import write_sounds_and_events
+from stimuli.miniature import Layout, write_sounds_and_events
 
 REFERENCE = "cortexnet_z"
 REFERENCE_SEED = 2021
@@ -42,15 +42,14 @@ def reference_network(clips: pd.DataFrame) -> torch.nn.Module:
     return model
 
 
-def write_miniature(out: Path, layout: str = "small", seed: int = 0) -> dict:
+def write_miniature(out: Path, layout: str | Layout = "small", seed: int = 0) -> dict:
     """Write sounds, events, orders, functional images, region labels and the truth.
 
     Parameters
     ----------
     out : Path
         New or empty folder; appears whole or not at all.
-    layout : {"small", "full"}
-        Sizes of `stimuli.miniature`.
+    layout : {"small", "full"} or Layout
     seed : int
 
     Returns
