@@ -37,9 +37,8 @@ def bin_means(activity: np.ndarray, seconds: np.ndarray, bin_seconds: float, n_b
     # A frame that ends on a border belongs to the bin it fills, hence the small step back.
     where = np.minimum(((seconds - 1e-6) / bin_seconds).astype(int), n_bins - 1)
     counts = np.bincount(where, minlength=n_bins)
-    sums = np.zeros((n_bins, activity.shape[1]))
-    np.add.at(sums, where, activity)
-    means = sums / np.maximum(counts, 1)[:, None]
+    weights = (where == np.arange(n_bins)[:, None]) / np.maximum(counts, 1)[:, None]
+    means = weights @ activity  # (n_bins, time) times (time, unit), in float64
     for empty in np.flatnonzero(counts == 0):
         later = np.searchsorted(seconds, (empty + 0.5) * bin_seconds)
         means[empty] = activity[min(later, len(activity) - 1)]

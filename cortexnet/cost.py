@@ -16,7 +16,7 @@ def _fft_flops(input_shape, dim, *_, out_shape=None, **__):
     return round(math.prod(input_shape) * 2.5 * math.log2(max(n, 2)))
 
 
-def macs_per_second(model: nn.Module, seconds: float = 4.0) -> int:
+def macs_per_second(model: nn.Module, samples: int = 2**16) -> int:
     """Multiply-adds for one second of audio.
 
     Convolutions and matrix products are counted exactly, Fourier transforms as
@@ -26,24 +26,24 @@ def macs_per_second(model: nn.Module, seconds: float = 4.0) -> int:
     ----------
     model : nn.Module
         Maps waveforms to logits or has ``embed``.
-    seconds : float
-        Duration of the sound that is counted, s.
+    samples : int
+        Length of the sound that is counted.
     """
-    x = torch.zeros(1, round(seconds * model.sample_rate))
+    x = torch.zeros(1, samples)
     fft = dict.fromkeys(
         (torch.ops.aten._fft_r2c, torch.ops.aten._fft_c2c, torch.ops.aten._fft_c2r), _fft_flops
     )
     forward = getattr(model, "embed", model)
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=fft) as counter:
         forward(x)
-    return round(counter.get_total_flops() / 2 / seconds)
+    return round(counter.get_total_flops() / 2 * model.sample_rate / samples)
 
 
 def list_costs(names: Iterable[str], n_classes: int = 10) -> list[dict]:
     """Parameters, multiply-adds, areas and source of models by name."""
     rows = []
     for name in names:
-        model = create_model(name, n_classes).eval()
+        model = create_model(name, n_classes, **MODELS[name].countable).eval()
         rows.append(
             {
                 "name": name,

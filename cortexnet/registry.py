@@ -16,12 +16,14 @@ from stimuli import InputError
 class Entry:
     """How to build a model, where its design comes from and how it is best trained.
 
-    `recipe` holds what differs from the defaults of `cortexnet.training.Recipe`.
+    `recipe` holds what differs from the defaults of `cortexnet.training.Recipe`, `countable` the
+    options of an equal model whose operations torch sees, so that they can be counted.
     """
 
     build: Callable[..., nn.Module]
     source: str
     recipe: dict = field(default_factory=dict)
+    countable: dict = field(default_factory=dict)
 
 
 MODELS = {
@@ -34,7 +36,11 @@ MODELS = {
         # Thirteen times the parameters of cortexnet_z: more and smaller steps.
         {"batch_size": 16, "learning_rate": 1e-3},
     ),
-    "scattering_svm": Entry(scattering_svm, "Anden & Mallat 2014, kymatio's 1-D transform"),
+    "scattering_svm": Entry(
+        scattering_svm,
+        "Anden & Mallat 2014, kymatio's 1-D transform",
+        countable={"preset": "kymatio"},
+    ),
     "modulation_svm": Entry(modulation_svm, "modulation energy (Chi, Ru & Shamma 2005)"),
 }
 

@@ -1,6 +1,9 @@
 """Spectrotemporal modulation: STRF banks and the modulation-energy baseline."""
 
+import functools
+
 import numpy as np
+import scipy.fft
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -145,26 +148,43 @@ class ModulationEnergy(nn.Module):
         octave = self.cochleagram.bands_per_octave
         x = F.pad(x, (margin, margin, octave, octave), mode="reflect")
         spectrum = torch.fft.fft2(x)
-        omega = torch.fft.fftfreq(x.shape[2], 1 / self.cochleagram.frame_rate, device=x.device)
+        padded = x.shape[2]
+        omega = torch.fft.fftfreq(padded, 1 / self.cochleagram.frame_rate, device=x.device)
         cycles = torch.fft.fftfreq(x.shape[1], 1 / octave, device=x.device)
+        # Only positive rates are kept: the response is analytic in time. A downward ripple
+        # cos(2 pi (rate t + scale x)) has a positive spectral frequency there.
+        along_frequency = torch.stack(
+            [_log_gaussian(d * cycles, scale) for scale in self.scales for d in (1, -1)]
+        )
         energies = []
-        for rate, scale, direction in self.tuning:
-            # Only positive rates are kept: the response is analytic in time. A downward ripple
-            # cos(2 pi (rate t + scale x)) has a positive spectral frequency there.
+        for rate in self.rates:
             along_time = _log_gaussian(omega, rate)
-            along_frequency = _log_gaussian(direction * cycles, scale)
-            keep = along_time > 1e-3
-            z = spectrum[:, :, keep] * along_time[keep] * along_frequency[:, None]
-            z = torch.fft.ifft(z, dim=1)[:, octave : octave + n_bands]
-            full = z.new_zeros(batch, n_bands, x.shape[2])
-            full[:, :, keep] = z
-            z = torch.fft.ifft(full, dim=2)[:, :, margin : margin + n_frames]
-            energy = z.real.square() + z.imag.square()
-            energy = F.avg_pool1d(energy, self.pool)
-            energies.append(
-                F.adaptive_avg_pool2d(energy[:, None], (self.n_regions, energy.shape[2]))[:, 0]
-            )
-        return torch.stack(energies, 1)
+            used = torch.nonzero(along_time > 1e-3)[:, 0]
+            z = spectrum[:, :, used] * along_time[used]
+            z = z[:, None] * along_frequency[None, :, :, None]
+            z = torch.fft.ifft(z, dim=2)[:, :, octave : octave + n_bands]
+            z = z.flatten(0, 1)
+            # The modulus does not see where on the frequency axis the band lies: it is moved to
+            # zero and sampled at twice its width, which the squared modulus needs, and at least
+            # four times a frame.
+            wanted = max(2 * len(used), 4 * padded // self.pool)
+            n = scipy.fft.next_fast_len(min(wanted, padded))
+            z = torch.fft.ifft(z, n=n, dim=2) * (n / padded)
+            energy = (z.real.square() + z.imag.square()) @ _frame_means(
+                n, padded, margin, self.pool, n_frames // self.pool
+            ).to(x)
+            energies.append(F.adaptive_avg_pool2d(energy[:, None], (self.n_regions, None))[:, 0])
+        shape = (len(self.rates), batch, -1, self.n_regions, n_frames // self.pool)
+        return torch.stack(energies).reshape(shape).transpose(0, 1).flatten(1, 2)
+
+
+@functools.lru_cache(maxsize=64)
+def _frame_means(n: int, padded: int, margin: int, pool: int, n_frames: int) -> Tensor:
+    """Weights ``(n, n_frames)`` that average ``n`` samples of a padded axis over each frame."""
+    borders = np.arange(n + 1) * padded / n  # in frames of the cochleagram
+    starts = margin + np.arange(n_frames) * pool
+    overlap = np.minimum(borders[1:, None], starts + pool) - np.maximum(borders[:-1, None], starts)
+    return torch.from_numpy(np.maximum(overlap, 0) / pool).float()
 
 
 def _log_gaussian(frequency: Tensor, centre: float) -> Tensor:

@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from torch import Tensor, nn
+
+from cortexnet.scattering import Scattering1D
 
 
 class LogScattering(nn.Module):
@@ -17,9 +18,12 @@ class LogScattering(nn.Module):
         Averaging over ``2 ** J`` samples: 0.37 s for 13 at 22,050 Hz.
     Q : int
         Wavelets an octave, first order (one in the second).
+    preset : str
+        Of `cortexnet.scattering.Scattering1D`.
 
     Notes
     -----
+    The coefficients are kymatio's, computed by `cortexnet.scattering.Scattering1D`; no gradients.
     Maps ``(batch, samples)`` to ``{"S1": (batch, n1, frames), "S2": (batch, n2, frames)}`` with a
     frame every ``2 ** J`` samples. Filters depend on the length of the sound, are built when a
     length is first met and kept for the most recent lengths.
@@ -29,9 +33,9 @@ class LogScattering(nn.Module):
     Anden & Mallat (2014), IEEE Trans. Signal Process. 62, 4114-4128.
     """
 
-    def __init__(self, sample_rate: int = 22050, J: int = 13, Q: int = 8):
+    def __init__(self, sample_rate: int = 22050, J: int = 13, Q: int = 8, preset="standard"):
         super().__init__()
-        self.sample_rate, self.J, self.Q = sample_rate, J, Q
+        self.sample_rate, self.J, self.Q, self.preset = sample_rate, J, Q, preset
         self.frame_rate = sample_rate / 2**J
         self._transforms = {}
 
@@ -40,14 +44,14 @@ class LogScattering(nn.Module):
         if n_samples not in self._transforms:
             if len(self._transforms) >= 4:
                 del self._transforms[next(iter(self._transforms))]
-            transform = ScatteringTorch1D(J=self.J, shape=n_samples, Q=self.Q)
+            transform = Scattering1D(self.J, n_samples, self.Q, preset=self.preset)
             self._transforms[n_samples] = (transform, transform.meta()["order"])
         return self._transforms[n_samples]
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         """Transform ``(batch, samples)`` to log coefficients by order."""
         transform, order = self._transform(waveform.shape[-1])
-        coefficients = transform.to(waveform.device)(waveform)
+        coefficients = transform(waveform.detach())
         # The median second-order coefficient of music at an RMS of .05.
         logs = torch.log(coefficients.clamp_min(0) + 1e-7)
         return {f"S{m}": logs[:, np.flatnonzero(order == m)] for m in (1, 2)}
