@@ -152,9 +152,8 @@ def costs(results: Results) -> Table:
 
 
 def steps(results: Results) -> Table:
-    """Time of every step, encoding of each subject included."""
-    timed = list(results.timings)
-    timed += [
+    """Time of every step; without a record of steps, of the encoding of each subject."""
+    timed = list(results.timings) or [
         (f"encoding, {s.label}", s.protocol["seconds"])
         for s in results.subjects
         if s.protocol.get("seconds") is not None
