@@ -35,7 +35,9 @@ FIRST = "sub-001/func/sub-001_task-Training_run-01_events.tsv"
 
 def test_a_table_has_one_row_an_event_in_the_named_columns(tmp_path):
     table = ds003720.load(_bids(tmp_path, RUNS, ["001", "002"]))
-    assert list(table.columns) == [*COLUMNS, "onset", "duration", "dummy", "session", "leak"]
+    added = ["onset", "duration", "dummy", "session", "leak", "fade"]
+    assert list(table.columns) == [*COLUMNS, *added]
+    assert table["fade"].eq(2.0).all()
     assert table["run"].tolist() == ["Training-01"] * 2 + ["Training-02"] * 3 + ["Test-01"] * 3
     assert table["clip_id"].tolist()[:2] == ["rock.00001_15s", "pop.00049_15s"]
     assert table["dummy"].tolist() == [True, False, True, False, False, True, False, False]
@@ -73,7 +75,7 @@ def test_unique_clips_have_one_row_each_and_no_dummies(tmp_path):
         "jazz.00040_15s",
     ]
     assert clips["position"].min() == 1 and clips["repeat"].eq(1).all()
-    assert list(clips.columns) == [*COLUMNS, "session", "leak"]
+    assert list(clips.columns) == [*COLUMNS, "session", "leak", "fade"]
 
 
 @pytest.mark.parametrize("parent", ["genres", "genres_original", "."])
