@@ -69,12 +69,12 @@ def models(as_json: Json = False) -> None:
     if as_json:
         show(rows)
         return
-    table = Table("model", "parameters", "M mult-adds / s", "areas", "source")
+    table = Table("model", "parameters", "M mult-adds / s", "areas", "source", box=None)
     for row in rows:
         cost = f"{row['macs_per_second'] / 1e6:.0f}"
         areas = " > ".join(row["areas"])
         table.add_row(row["name"], f"{row['parameters']:,}", cost, areas, row["source"])
-    Console().print(table)
+    Console(width=160).print(table)
 
 
 @stimuli_app.command(epilog="Example: cortexnet stimuli miniature --out mini")
