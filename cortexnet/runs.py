@@ -146,11 +146,7 @@ def train_run(
     sides = {}
     for side in ("train", "valid"):
         rows = clips[clips["split"] == side]
-        sound = (
-            load_waveforms(rows, sample_rate, workers=os.cpu_count() or 1)
-            if waveforms is None
-            else [waveforms[clip_id] for clip_id in rows["clip_id"]]
-        )
+        sound = _sound(rows, sample_rate, waveforms)
         sides[side] = sound, np.searchsorted(labels, rows["label"].to_numpy(str))
     if hasattr(model, "fit_readout"):
         # No checkpoint is chosen, so the validation clips serve for training too.
@@ -245,12 +241,7 @@ def evaluate_run(run: Run, clips: pd.DataFrame | None = None, waveforms=None) ->
     if strange:
         raise InputError(f"label '{strange[0]}' is unknown to {run.folder}")
     started = time.perf_counter()
-    rate = run.card["sample_rate"]
-    sound = (
-        load_waveforms(clips, rate, workers=os.cpu_count() or 1)
-        if waveforms is None
-        else [waveforms[clip_id] for clip_id in clips["clip_id"]]
-    )
+    sound = _sound(clips, run.card["sample_rate"], waveforms)
     segment = run.card["recipe"]["segment"]
     truth = np.searchsorted(labels, clips["label"].to_numpy(str))
     data = EvalSegments(sound, truth, segment, segment, list(clips["clip_id"]))
@@ -286,6 +277,13 @@ def write_json(path: Path, value: dict) -> None:
     partial = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.part")
     partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(partial, path)
+
+
+def _sound(clips, sample_rate, waveforms) -> list[np.ndarray]:
+    """Waveforms of the rows: those given by clip_id, or decoded now."""
+    if waveforms is None:
+        return load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
+    return [waveforms[clip_id] for clip_id in clips["clip_id"]]
 
 
 def _table_hash(clips: pd.DataFrame) -> str:

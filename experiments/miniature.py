@@ -7,13 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
-import torch
+from torch import nn
 
 import encoding
 from cortexnet.activations import area_activity, bin_means, count_bins
-from cortexnet.registry import create_model
 from cortexnet.runs import weights_hash, write_json
-from cortexnet.training import fit_norms
+from experiments.models import untrained
 from stimuli import InputError, ds003720
 from stimuli.clips import waveform
 from stimuli.miniature import Layout, write_sounds_and_events
@@ -33,13 +32,9 @@ VOXELS = 60
 TR = 1.5
 
 
-def reference_network(clips: pd.DataFrame) -> torch.nn.Module:
+def reference_network(clips: pd.DataFrame) -> nn.Module:
     """The network that drives the simulated brain: random weights that no training touches."""
-    torch.manual_seed(REFERENCE_SEED)
-    model = create_model(REFERENCE, n_classes=2).eval()
-    rate = model.sample_rate
-    fit_norms(model, (torch.from_numpy(waveform(row, rate))[None] for _, row in clips.iterrows()))
-    return model
+    return untrained(REFERENCE, clips, REFERENCE_SEED)
 
 
 def write_miniature(out: Path, layout: str | Layout = "small", seed: int = 0) -> dict:

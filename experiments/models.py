@@ -32,6 +32,15 @@ class Source:
     trained: bool
 
 
+def untrained(name: str, clips: pd.DataFrame, seed: int) -> nn.Module:
+    """A model of the registry with random weights, its fixed normalisations fitted on `clips`."""
+    torch.manual_seed(seed)
+    model = create_model(name, n_classes=2).eval()
+    rate = model.sample_rate
+    fit_norms(model, (torch.from_numpy(waveform(row, rate))[None] for _, row in clips.iterrows()))
+    return model
+
+
 def load_source(source: str, clips: pd.DataFrame, seed: int = 0) -> Source:
     """Load a trained run, or build a model of the registry with random weights.
 
@@ -58,8 +67,4 @@ def load_source(source: str, clips: pd.DataFrame, seed: int = 0) -> Source:
         raise InputError(
             f"'{source}' is neither a finished run nor a model; models: {', '.join(list_models())}"
         )
-    torch.manual_seed(seed)
-    model = create_model(source, n_classes=2).eval()
-    rate = model.sample_rate
-    fit_norms(model, (torch.from_numpy(waveform(row, rate))[None] for _, row in clips.iterrows()))
-    return Source(model, source, False)
+    return Source(untrained(source, clips, seed), source, False)
