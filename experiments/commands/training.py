@@ -1,0 +1,134 @@
+"""Commands that list, train and evaluate models."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from experiments.commands.options import Json, Seed, Stimuli, say, show
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: cortexnet models --json")
+def models(as_json: Json = False) -> None:
+    """List models with parameters and multiply-adds per second of audio."""
+    from cortexnet.cost import list_costs
+    from cortexnet.registry import list_models
+
+    rows = list_costs(list_models())
+    if as_json:
+        show(rows)
+        return
+    table = Table("model", "parameters", "M mult-adds / s", "areas", "source", box=None)
+    for row in rows:
+        cost = f"{row['macs_per_second'] / 1e6:.0f}"
+        areas = " > ".join(row["areas"])
+        table.add_row(row["name"], f"{row['parameters']:,}", cost, areas, row["source"])
+    Console(width=160).print(table)
+
+
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the clips.")]
+Batch = Annotated[int | None, typer.Option(min=2, help="Segments a step.")]
+Rate = Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")]
+
+
+@app.command(epilog="Example: cortexnet train --model cortexnet_z --stimuli genres --out runs/z")
+def train(
+    model: Annotated[str, typer.Option(help="A name of `cortexnet models`.")],
+    stimuli: Stimuli,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    valid_fraction: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Share of groups that choose the checkpoint.")
+    ] = 0.15,
+    epochs: Epochs = None,
+    batch_size: Batch = None,
+    learning_rate: Rate = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a model; the same command resumes an interrupted run."""
+    from cortexnet.runs import train_run
+    from cortexnet.training import Recipe
+    from experiments.provenance import write_provenance
+    from stimuli import load_clips
+
+    recipe = Recipe.of(
+        model, seed=seed, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+    )
+    run = train_run(
+        model, load_clips(stimuli), out, recipe, valid_fraction, progress=sys.stderr.isatty()
+    )
+    write_provenance(out, run.card, (stimuli,))
+    if as_json:
+        show(run.card)
+    else:
+        valid = run.card.get("valid_accuracy")
+        validation = "" if valid is None else f", clip accuracy {valid:.3f} on validation"
+        print(f"{out}: {model}, {run.card['seconds']:.0f} s{validation}")
+
+
+@app.command(epilog="Example: cortexnet evaluate runs/z --json")
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    stimuli: Annotated[
+        Path | None, typer.Option(help="Other clips; default: those the run held out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Segment and clip accuracy on clips that share no group with training."""
+    from cortexnet.runs import evaluate_run, load_run
+    from stimuli import load_clips
+
+    evaluation = evaluate_run(load_run(run), None if stimuli is None else load_clips(stimuli))
+    evaluation.save(run)
+    if as_json:
+        show(evaluation.report)
+    else:
+        _print_accuracy(evaluation.report)
+
+
+@app.command(
+    epilog="Example: cortexnet crossval --model scattering_svm --stimuli genres --folds 5 --json"
+)
+def crossval(
+    model: Annotated[str, typer.Option(help="A name of `cortexnet models`.")],
+    stimuli: Stimuli,
+    folds: Annotated[int, typer.Option(min=2)] = 5,
+    out: Annotated[Path | None, typer.Option(help="Folder; default: runs/crossval-MODEL.")] = None,
+    epochs: Epochs = None,
+    batch_size: Batch = None,
+    learning_rate: Rate = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Grouped cross-validation: no group is ever on both sides of a split."""
+    from cortexnet.crossval import crossval as run_crossval
+    from cortexnet.training import Recipe
+    from experiments.provenance import write_provenance
+    from stimuli import load_clips
+
+    out = out or Path("runs") / f"crossval-{model}"
+    recipe = Recipe.of(
+        model, seed=seed, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+    )
+    result = run_crossval(
+        model, load_clips(stimuli), folds, out, recipe, progress=sys.stderr.isatty(), report=say
+    )
+    write_provenance(out, {"model": model, "folds": folds, "seed": seed}, (stimuli,))
+    if as_json:
+        show(result)
+    else:
+        _print_accuracy(result)
+
+
+def _print_accuracy(report: dict) -> None:
+    low, high = report["clip_interval"]
+    print(
+        f"{report['model']}: clip accuracy {report['clip_accuracy']:.3f} "
+        f"[{low:.3f}, {high:.3f}] over {report['n_clips']} clips, "
+        f"segment accuracy {report['segment_accuracy']:.3f}, chance {report['chance']:.3f}"
+    )
