@@ -1,4 +1,4 @@
-"""OpenNeuro ds003720: which clip was heard when, from the events files.
+"""OpenNeuro ds003720: which clip was heard when, from the events or the MATLAB lists.
 
 Nakai, Koide-Majima & Nishimoto 2021, Brain and Behavior 11, e01936. Excerpts of GTZAN tracks, once
 each in the Training runs and four times each in the Test runs. The first event of a run is a dummy:
@@ -6,6 +6,7 @@ a Training run opens with the last clip of the run before it (the first run: of 
 run with its own last clip.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -13,25 +14,15 @@ import numpy as np
 import pandas as pd
 
 from stimuli.errors import InputError
-from stimuli.schema import COLUMNS, complete_clips
+from stimuli.orders import read_runs
+from stimuli.presentations import dummy_origin, presentation_table
 
-PRESENTATION_COLUMNS = (*COLUMNS, "onset", "duration", "dummy", "session", "leak", "fade")
+__all__ = ["REPETITION_TIME", "load", "load_orders", "read_repetition_time", "unique_clips"]
 
-# (training track, its start, test track, its start). The first four pairs are exact replicas of
-# each other with 4 to 14 s of shared audio, the last two are other excerpts of one song.
-SHARED_WITH_TEST = (
-    ("disco.00074", 3.28, "disco.00071", 0.81),
-    ("jazz.00067", 3.64, "jazz.00040", 14.3),
-    ("jazz.00043", 10.81, "jazz.00069", 1.97),
-    ("jazz.00070", 8.92, "jazz.00044", 9.49),
-    ("reggae.00044", 13.02, "reggae.00033", 12.55),
-    ("hiphop.00069", 10.77, "hiphop.00049", 14.12),
-)
+REPETITION_TIME = 1.5
 
-FADE_SECONDS = 2.0
-_RUNS_PER_SESSION = {"Training": 4, "Test": 2}
-_SPLIT = {"Training": "train", "Test": "test"}
 _EVENTS_NAME = re.compile(r"sub-[^_]+_task-(Training|Test)_run-(\d+)_events\.tsv")
+_GENRE = re.compile("[a-z]+")
 _FIELDS = ("onset", "duration", "genre", "track", "start", "end")
 
 
@@ -61,9 +52,11 @@ def _read_events(path):
             track = int(row["track"])
         except ValueError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
-        if not genre or not 0 <= start < end < np.inf or not duration > 0:
+        times = 0 <= start < end < np.inf and 0 <= onset < np.inf and 0 < duration < np.inf
+        if not _GENRE.fullmatch(genre) or track < 0 or not times:
             raise InputError(
-                f"{path}, line {number}: no genre, no duration or start not before end: {line!r}"
+                f"{path}, line {number}: no genre in small letters, no track number, no onset and "
+                f"duration or start not before end: {line!r}"
             )
         rows.append((onset, duration, genre, track, start, end))
     if not rows:
@@ -100,12 +93,8 @@ def _check_subjects_agree(folders, runs):
 
 def _check_dummies(runs):
     """The first event of a run repeats the last of the run that the design names, if present."""
-    last_training = max((n for task, n in runs if task == "Training"), default=0)
-    for (task, number), (path, events) in runs.items():
-        if task == "Test":
-            origin = (task, number)
-        else:
-            origin = (task, number - 1 if number > 1 else last_training)
+    for run, (path, events) in runs.items():
+        origin = dummy_origin(*run, runs)
         if origin not in runs:
             continue
         excerpt = ["genre", "track", "start", "end"]
@@ -116,23 +105,45 @@ def _check_dummies(runs):
             )
 
 
-def _find_tracks(gtzan_root, tracks):
-    """Path of each GTZAN track below a root that holds the genre folders or their parent."""
-    root = Path(gtzan_root).resolve()
-    folders = [root / "genres", root / "genres_original", root]
-    paths = {}
-    for track in tracks:
-        genre = track.split(".")[0]
-        candidates = [
-            folder / genre / f"{track}{suffix}"
-            for folder in folders
-            for suffix in (".wav", ".au", ".mp3")
-        ]
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is None:
-            raise InputError(f"{root}: no {genre}/{track}.wav, .au or .mp3; is this GTZAN?")
-        paths[track] = str(found)
-    return paths
+def read_repetition_time(bids_root) -> float:
+    """Seconds a volume, from the sidecars ``*_bold.json`` of all runs.
+
+    Parameters
+    ----------
+    bids_root : path
+        Sidecars lie in it (for all runs) and in `sub-*/func`; those that leave RepetitionTime to
+        another are passed over.
+
+    Returns
+    -------
+    float
+        `REPETITION_TIME` where no sidecar gives one.
+
+    Raises
+    ------
+    InputError
+        If a sidecar is no JSON object, its RepetitionTime no positive number, or two disagree.
+    """
+    bids_root = Path(bids_root)
+    first = None
+    for pattern in ("*_bold.json", "sub-*/func/*_bold.json"):
+        for path in sorted(bids_root.glob(pattern)):
+            try:
+                value = json.loads(path.read_text(encoding="utf-8-sig")).get("RepetitionTime")
+                seconds = None if value is None else float(value)
+            except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+                raise InputError(f"{path}: no readable scan parameters ({error})") from error
+            if seconds is None:
+                continue
+            if not 0 < seconds < np.inf:
+                raise InputError(f"{path}: RepetitionTime is {value}; expected seconds, as 1.5")
+            if first is not None and seconds != first[1]:
+                raise InputError(
+                    f"{path}: RepetitionTime {seconds:g} s, but {first[0]} has {first[1]:g} s; "
+                    "all runs of this experiment have one, correct or remove the wrong file"
+                )
+            first = first or (path, seconds)
+    return REPETITION_TIME if first is None else first[1]
 
 
 def load(bids_root, gtzan_root=None) -> pd.DataFrame:
@@ -143,27 +154,31 @@ def load(bids_root, gtzan_root=None) -> pd.DataFrame:
     bids_root : path
         Holds `sub-*/func/*_task-{Training,Test}_run-*_events.tsv`.
     gtzan_root : path, optional
-        GTZAN: holds `genres/`, `genres_original/` or the genre folders themselves.
+        A copy of GTZAN (see `stimuli.gtzan.track_files`).
 
     Returns
     -------
     DataFrame with the clip columns and
 
         onset, duration : seconds in the run
+        first_volume, n_volumes : the same in volumes, the first of a run being 0
         dummy : bool, the first event of a run (position 0, repeat 0)
         session : 1 to 3
         leak : bool, a training clip whose recording also sounds in a presented test clip
         fade : 2 s, the fade in and out that the scanner's clips had
+        file : name of the presented clip file (see `stimuli.clip_names`), "" for a dummy
 
-    `run` is "Training-01" ..., `position` counts the events of a run from 0, `repeat` the
-    presentations of a clip from 1; `path` is "" without `gtzan_root`; `start` and `end` are seconds
-    in the track.
+    `group` is the recording (see `stimuli.recordings`) where track, start and end are those of the
+    published experiment, else the track. `run` is "Training-01" ..., `position` counts the events
+    of a run from 0, `repeat` the presentations of a clip from 1; `path` is "" without `gtzan_root`;
+    `start` and `end` are seconds in the track.
 
     Raises
     ------
     InputError
-        If events are missing, malformed (naming file and line), differ between subjects or do not
-        have the dummies of this experiment, or a track is not found.
+        If events are missing, malformed (naming file and line), differ between subjects, do not
+        have the dummies of this experiment or are not on the grid of volumes, or a track is not
+        found.
     """
     bids_root = Path(bids_root)
     folders = [f for f in sorted(bids_root.glob("sub-*")) if any(f.glob("func/*_events.tsv"))]
@@ -174,40 +189,34 @@ def load(bids_root, gtzan_root=None) -> pd.DataFrame:
         )
     _check_subjects_agree(folders, runs)
     _check_dummies(runs)
+    events = {}
+    for run, (_, table) in runs.items():
+        tracks = [f"{g}.{n:05d}" for g, n in zip(table["genre"], table["track"], strict=True)]
+        events[run] = table.rename(columns={"genre": "label"}).assign(track=tracks)
+    return presentation_table(events, read_repetition_time(bids_root), bids_root, gtzan_root)
 
-    parts = []
-    for (task, number), (_, events) in runs.items():
-        part = events.rename(columns={"genre": "label"})
-        part["run"] = f"{task}-{number:02d}"
-        part["split"] = _SPLIT[task]
-        part["session"] = (number - 1) // _RUNS_PER_SESSION[task] + 1
-        part["position"] = np.arange(len(part))
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
-    table["dummy"] = table["position"] == 0
-    table["track"] = [f"{g}.{n:05d}" for g, n in zip(table["label"], table["track"], strict=True)]
-    seconds = (table["end"] - table["start"]).round().astype(int)
-    table["clip_id"] = table["track"] + "_" + seconds.astype(str) + "s"
-    excerpts = table.groupby("clip_id")[["start", "end"]].nunique().max(axis=1)
-    if (excerpts > 1).any():
-        raise InputError(
-            f"{bids_root}: clip {excerpts.idxmax()} is presented with different starts or ends"
-        )
-    heard = table[~table["dummy"]]
-    table["repeat"] = (heard.groupby(["run", "clip_id"]).cumcount() + 1).reindex(
-        table.index, fill_value=0
-    )
-    presented = set(zip(table["split"], table["track"], table["start"], strict=True))
-    leaking = [
-        track
-        for track, start, partner, partner_start in SHARED_WITH_TEST
-        if {("train", track, start), ("test", partner, partner_start)} <= presented
-    ]
-    table["leak"] = (table["split"] == "train") & table["track"].isin(leaking)
-    table["fade"] = FADE_SECONDS
-    paths = {} if gtzan_root is None else _find_tracks(gtzan_root, sorted(set(table["track"])))
-    table["path"] = table["track"].map(lambda track: paths.get(track, ""))
-    return complete_clips(table, table["track"])[list(PRESENTATION_COLUMNS)]
+
+def load_orders(folder=None, gtzan_root=None) -> pd.DataFrame:
+    """The same table from the MATLAB lists of clip files.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Holds `ExpTrnOrder.mat` and `ExpValOrder.mat`, and for other excerpts than those of ds003720
+        `excerpts.tsv` (see `stimuli.orders.read_runs`); default ds003720 as published.
+    gtzan_root : path, optional
+        As for `load`.
+
+    Returns
+    -------
+    DataFrame equal to that of `load` for the events of the same experiment
+
+    Raises
+    ------
+    InputError
+        As `stimuli.orders.read_runs`, or if a track is not found.
+    """
+    return presentation_table(read_runs(folder), REPETITION_TIME, folder or "ds003720", gtzan_root)
 
 
 def unique_clips(presentations) -> pd.DataFrame:
@@ -221,8 +230,9 @@ def unique_clips(presentations) -> pd.DataFrame:
     Returns
     -------
     DataFrame with the clip columns (run, position and repeat of the first presentation that is no
-    dummy), session, leak and fade
+    dummy), session, leak, fade and file (of that presentation)
     """
-    columns = [c for c in presentations.columns if c not in ("onset", "duration", "dummy")]
+    of_presentations = ("onset", "duration", "first_volume", "n_volumes", "dummy")
+    columns = [c for c in presentations.columns if c not in of_presentations]
     ordered = presentations.sort_values("dummy", kind="stable")
     return ordered.drop_duplicates("clip_id")[columns].reset_index(drop=True)

@@ -19,9 +19,12 @@ import numpy as np
 from scipy.io import savemat
 
 from stimuli.audio import SAMPLE_RATE, write_audio
+from stimuli.clip_names import ClipName, format_clip_name
 from stimuli.errors import InputError
 from stimuli.genres import GENRES
+from stimuli.gtzan import GENERATED_MARK
 from stimuli.music import render_track
+from stimuli.orders import EXCERPTS_FILE, ORDER_FILES
 
 REPETITION_TIME = 1.5
 TEST_REPEATS = 4
@@ -74,6 +77,14 @@ class _Clip:
     number: int
     start: float
     end: float
+
+    @property
+    def track(self):
+        return f"{self.genre}.{self.number:05d}"
+
+    @property
+    def times(self):
+        return f"{round(self.start, 2):g}\t{round(self.end, 2):g}"
 
 
 def _genre_blocks(n_blocks, rng):
@@ -129,8 +140,7 @@ def _events(clips, dummy, clip_seconds, unquoted):
     for i, clip in enumerate(rows):
         quote = "" if i >= len(rows) - unquoted else "'"
         lines.append(
-            f"{i * clip_seconds}\t{clip_seconds}\t{quote}{clip.genre}'\t{clip.number}"
-            f"\t{round(clip.start, 2):g}\t{round(clip.end, 2):g}"
+            f"{i * clip_seconds}\t{clip_seconds}\t{quote}{clip.genre}'\t{clip.number}\t{clip.times}"
         )
     return "\r\n".join(lines)
 
@@ -162,10 +172,10 @@ def _write_order(path, variable, task, task_runs, clip_seconds):
     names = np.array(
         [
             [
-                f"{task}_run-{r + 1:02d}-{i + 1:02d}_{c.genre}.{c.number:05d}_{clip_seconds}s.wav"
-                for i, c in enumerate(clips)
+                format_clip_name(ClipName(task, r, i, clip.track, clip_seconds))
+                for i, clip in enumerate(clips, start=1)
             ]
-            for r, clips in enumerate(task_runs)
+            for r, clips in enumerate(task_runs, start=1)
         ],
         dtype=object,
     ).T
@@ -174,6 +184,13 @@ def _write_order(path, variable, task, task_runs, clip_seconds):
     # The header's first 116 bytes are free text in which SciPy writes the time of day.
     header = b"MATLAB 5.0 MAT-file".ljust(116)
     path.write_bytes(header + buffer.getvalue()[116:])
+
+
+def _write_excerpts(path, runs):
+    """What the lists do not tell: the excerpt of each track."""
+    clips = {clip.track: clip for clip in chain.from_iterable(chain(*runs.values()))}
+    rows = [f"{track}\t{clip.times}\n" for track, clip in sorted(clips.items())]
+    path.write_text("track\tstart\tend\n" + "".join(rows), encoding="utf-8")
 
 
 def write_events(out, seed=0, layout=LAYOUTS["small"]) -> None:
@@ -190,11 +207,9 @@ def write_events(out, seed=0, layout=LAYOUTS["small"]) -> None:
     runs = _draw_clips(layout, np.random.default_rng(seed))
     _write_bids(out / "bids", layout, runs)
     (out / "orders").mkdir()
-    for name, variable, task in (
-        ("ExpTrnOrder.mat", "TrnOrd", "Training"),
-        ("ExpValOrder.mat", "ValOrd", "Test"),
-    ):
+    for task, (name, variable) in ORDER_FILES.items():
         _write_order(out / "orders" / name, variable, task, runs[task], layout.clip_seconds)
+    _write_excerpts(out / "orders" / EXCERPTS_FILE, runs)
 
 
 def _write_track(job):
@@ -205,8 +220,9 @@ def _write_track(job):
 def write_sounds_and_events(out, seed=0, layout="small", workers=None, on_track=None) -> None:
     """Write tracks, events and presentation orders, whole or not at all.
 
-    Below `out`: `genres/<genre>/<genre>.NNNNN.wav`, `bids/` (description, events and scan
-    parameters of every run; no images) and `orders/ExpTrnOrder.mat`, `orders/ExpValOrder.mat`.
+    Below `out`: `genres/<genre>/<genre>.NNNNN.wav` (and `genres/GENERATED.txt`, which says that the
+    music is not GTZAN's), `bids/` (description, events and scan parameters of every run; no images)
+    and `orders/ExpTrnOrder.mat`, `orders/ExpValOrder.mat`, `orders/excerpts.tsv`.
     "small" is 220 tracks of 12 s, 2 subjects, 6 training runs of 20 clips and 2 test runs of 10
     clips times 4; "full" has the sizes of ds003720 and GTZAN.
 
@@ -240,6 +256,9 @@ def write_sounds_and_events(out, seed=0, layout="small", workers=None, on_track=
         write_events(partial, seed, layout)
         for genre in GENRES:
             (partial / "genres" / genre).mkdir(parents=True)
+        (partial / "genres" / GENERATED_MARK).write_text(
+            "Generated music in the layout of GTZAN; none of it is GTZAN's.\n"
+        )
         jobs = [
             (
                 partial / "genres" / genre / f"{genre}.{number:05d}.wav",

@@ -1,10 +1,50 @@
-"""Splits that never put one group (track, recording) on both sides."""
+"""Splits that never put one group (track, recording), or one artist, on both sides."""
 
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
 from stimuli.errors import InputError
+from stimuli.recordings import connected
+
+
+def split_units(clips, by=("group",)) -> np.ndarray:
+    """What a split must keep whole: clips that share a value, directly or through other clips.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        With group and the columns of `by`.
+    by : str or sequence of str
+        Columns to keep whole beside group, for instance "artist", in which an empty cell is unknown
+        and shares nothing.
+
+    Returns
+    -------
+    (n_clips,) object array
+        Group of the first clip of the unit.
+
+    Raises
+    ------
+    InputError
+        If a column is absent or empty throughout.
+    """
+    columns = ["group", *([by] if isinstance(by, str) else by)]
+    pairs = []
+    for column in dict.fromkeys(columns):
+        values = clips[column] if column in clips else pd.Series("", clips.index)
+        known = values.notna() & ((values != "") | (column == "group"))
+        if not known.any():
+            remedy = "; load GTZAN with its index of artists" if column == "artist" else ""
+            raise InputError(
+                f"no clip has a value in column '{column}', so a split cannot keep it whole; fill "
+                f"it in or split by another column{remedy}"
+            )
+        row = np.flatnonzero(known)
+        code, first = pd.factorize(values.to_numpy()[row])[0], {}
+        pairs += [(first.setdefault(c, r), r) for c, r in zip(code, row, strict=True)]
+    return clips["group"].to_numpy(object)[connected(pairs, len(clips))]
 
 
 def _check_labels(clips, n_groups, purpose):
@@ -23,7 +63,7 @@ def _check_labels(clips, n_groups, purpose):
         )
 
 
-def grouped_folds(clips, n_folds, seed=0) -> list[tuple[np.ndarray, np.ndarray]]:
+def grouped_folds(clips, n_folds, seed=0, by=("group",)) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds for cross-validation, stratified by label, with groups kept whole.
 
     Parameters
@@ -32,6 +72,9 @@ def grouped_folds(clips, n_folds, seed=0) -> list[tuple[np.ndarray, np.ndarray]]
         With label and group.
     n_folds : int
     seed : int
+    by : str or sequence of str
+        More to keep whole beside the groups, as in `split_units`: "artist" makes artist-aware
+        folds.
 
     Returns
     -------
@@ -41,13 +84,15 @@ def grouped_folds(clips, n_folds, seed=0) -> list[tuple[np.ndarray, np.ndarray]]
     Raises
     ------
     InputError
-        If a label has a single clip or fewer groups than there are folds.
+        If a label has a single clip or fewer groups than there are folds, or a column of `by` is
+        absent or empty.
     """
     # Imported here: scikit-learn takes longer to import than most uses of this package take to run.
     from sklearn.model_selection import StratifiedGroupKFold
 
     if n_folds < 2:
         raise InputError(f"{n_folds} fold(s) asked for; cross-validation needs at least 2")
+    clips = clips.assign(group=split_units(clips, by))
     _check_labels(clips, n_folds, f"{n_folds} folds")
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     label, group = clips["label"].to_numpy(), clips["group"].to_numpy()
@@ -56,7 +101,7 @@ def grouped_folds(clips, n_folds, seed=0) -> list[tuple[np.ndarray, np.ndarray]]
     return folds
 
 
-def grouped_holdout(clips, fraction, seed=0) -> tuple[np.ndarray, np.ndarray]:
+def grouped_holdout(clips, fraction, seed=0, by=("group",)) -> tuple[np.ndarray, np.ndarray]:
     """Hold out a share of every label, with groups kept whole.
 
     A group with several labels counts for the one it has most of. A label with one group stays in
@@ -70,6 +115,8 @@ def grouped_holdout(clips, fraction, seed=0) -> tuple[np.ndarray, np.ndarray]:
         Share of the clips of each label to hold out, between 0 and 1; the nearest that whole
         groups allow.
     seed : int
+    by : str or sequence of str
+        As for `grouped_folds`.
 
     Returns
     -------
@@ -79,10 +126,12 @@ def grouped_holdout(clips, fraction, seed=0) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     InputError
-        If `fraction` is not between 0 and 1, a label has a single clip, or no label has two groups.
+        If `fraction` is not between 0 and 1, a label has a single clip, no label has two groups, or
+        a column of `by` is absent or empty.
     """
     if not 0 < fraction < 1:
         raise InputError(f"held-out fraction is {fraction}; it must lie between 0 and 1")
+    clips = clips.assign(group=split_units(clips, by))
     _check_labels(clips, 1, "a held-out part")
     rng = np.random.default_rng(seed)
     sizes = clips.groupby(["group", "label"]).size().unstack(fill_value=0)

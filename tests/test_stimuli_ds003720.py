@@ -1,9 +1,13 @@
 """The events of ds003720 become a presentation table, oddities and leaks included."""
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 
-from stimuli import InputError, ds003720, write_audio
+from stimuli import InputError, ds003720, grouped_folds, write_audio
+from stimuli.excerpts import experiment_excerpts
+from stimuli.recordings import known_pairs
 from stimuli.schema import COLUMNS
 
 HEADER = "onset\tduration\tgenre\ttrack\tstart\tend"
@@ -35,8 +39,9 @@ FIRST = "sub-001/func/sub-001_task-Training_run-01_events.tsv"
 
 def test_a_table_has_one_row_an_event_in_the_named_columns(tmp_path):
     table = ds003720.load(_bids(tmp_path, RUNS, ["001", "002"]))
-    added = ["onset", "duration", "dummy", "session", "leak", "fade"]
-    assert list(table.columns) == [*COLUMNS, *added]
+    times = ["onset", "duration", "first_volume", "n_volumes"]
+    added = ["dummy", "session", "leak", "fade", "file"]
+    assert list(table.columns) == [*COLUMNS, *times, *added]
     assert table["fade"].eq(2.0).all()
     assert table["run"].tolist() == ["Training-01"] * 2 + ["Training-02"] * 3 + ["Test-01"] * 3
     assert table["clip_id"].tolist()[:2] == ["rock.00001_15s", "pop.00049_15s"]
@@ -54,9 +59,63 @@ def test_a_training_clip_leaks_only_if_its_partner_is_presented_as_test(tmp_path
     other = ("jazz", 41, 14.3, 29.3)
     table = ds003720.load(_bids(tmp_path / "b", RUNS | {"Test_run-01": [other, other]}))
     assert not table["leak"].any()
+
+
+def test_recordings_are_known_only_for_the_excerpts_of_the_experiment(tmp_path):
+    table = ds003720.load(_bids(tmp_path / "own", RUNS))
+    assert set(table.loc[table["label"] == "jazz", "group"]) == {"jazz.00040"}
+    # The same names, but cut elsewhere: this is other music, such as the miniature's.
     shifted = ("jazz", 40, 1.0, 16.0)
-    table = ds003720.load(_bids(tmp_path / "c", RUNS | {"Test_run-01": [shifted, shifted]}))
-    assert not table["leak"].any()
+    table = ds003720.load(_bids(tmp_path / "other", RUNS | {"Test_run-01": [shifted, shifted]}))
+    assert not table["leak"].any() and table["group"].equals(table["track"].rename("group"))
+
+
+def test_rows_tell_the_volumes_and_the_clip_file(tmp_path):
+    table = ds003720.load(_bids(tmp_path, RUNS))
+    assert table["first_volume"].tolist() == [0, 10, 0, 10, 20, 0, 10, 20]
+    assert table["n_volumes"].eq(10).all()
+    assert table["file"].tolist() == [
+        "",
+        "Training_run-01-01_pop.00049_15s.wav",
+        "",
+        "Training_run-02-01_jazz.00067_15s.wav",
+        "Training_run-02-02_rock.00001_15s.wav",
+        "",
+        "Test_run-01-01_jazz.00040_15s.wav",
+        "Test_run-01-02_jazz.00040_15s.wav",
+    ]
+
+
+def _sidecar(bids, name, text):
+    path = bids / "sub-001" / "func" / f"sub-001_task-{name}_bold.json"
+    path.write_text(text)
+
+
+def test_the_repetition_time_is_that_of_the_sidecars(tmp_path):
+    bids = _bids(tmp_path, RUNS)
+    assert ds003720.read_repetition_time(bids) == 1.5
+    (bids / "task-Test_bold.json").write_text('{"TaskName": "Test"}')
+    _sidecar(bids, "Training_run-01", '{"RepetitionTime": 3.0}')
+    assert ds003720.load(bids)["first_volume"].tolist() == [0, 5, 0, 5, 10, 0, 5, 10]
+    _sidecar(bids, "Training_run-02", '{"RepetitionTime": 1.5}')
+    with pytest.raises(InputError, match=r"run-02_bold\.json: .* 1\.5 s, but .*run-01.* has 3 s"):
+        ds003720.load(bids)
+    for text, message in (
+        ("{", "no readable scan parameters"),
+        ("[1.5]", "no readable scan parameters"),
+        ('{"RepetitionTime": [1]}', "no readable scan parameters"),
+        ('{"RepetitionTime": -1}', "RepetitionTime is -1"),
+    ):
+        _sidecar(bids, "Training_run-02", text)
+        with pytest.raises(InputError, match=rf"run-02_bold\.json: {message}"):
+            ds003720.load(bids)
+
+
+def test_events_off_the_grid_of_volumes_are_refused(tmp_path):
+    bids = _bids(tmp_path, RUNS)
+    _sidecar(bids, "Training_run-01", '{"RepetitionTime": 2}')
+    with pytest.raises(InputError, match="15 s is no whole number of volumes of 2 s"):
+        ds003720.load(bids)
 
 
 def test_sessions_are_four_training_and_two_test_runs(tmp_path):
@@ -75,7 +134,8 @@ def test_unique_clips_have_one_row_each_and_no_dummies(tmp_path):
         "jazz.00040_15s",
     ]
     assert clips["position"].min() == 1 and clips["repeat"].eq(1).all()
-    assert list(clips.columns) == [*COLUMNS, "session", "leak", "fade"]
+    assert list(clips.columns) == [*COLUMNS, "session", "leak", "fade", "file"]
+    assert clips["file"].iloc[3] == "Test_run-01-01_jazz.00040_15s.wav"
 
 
 @pytest.mark.parametrize("parent", ["genres", "genres_original", "."])
@@ -101,6 +161,9 @@ def test_tracks_are_found_in_the_usual_copies_of_gtzan(tmp_path, parent, suffix)
         (f"{HEADER}\n0\t15\t'pop'\t1\t2\t17\n15\t15\t'pop'\tone\t2\t17", "line 3: .*'one'"),
         (f"{HEADER}\n0\t15\t'pop'\t1\t17\t2", "line 2: .*start not before end"),
         (f"{HEADER}\n0\t15\t''\t1\t2\t17", "line 2: no genre"),
+        (f"{HEADER}\n0\t15\t'../up'\t1\t2\t17", "line 2: no genre"),
+        (f"{HEADER}\n0\t15\t'pop'\t-1\t2\t17", "line 2: .*no track number"),
+        (f"{HEADER}\n0\tinf\t'pop'\t1\t2\t17", "line 2: .*duration"),
     ],
 )
 def test_malformed_events_are_refused_by_file_and_line(tmp_path, text, message):
@@ -157,6 +220,60 @@ def test_the_experiment_has_its_published_sizes(real):
     # Ten volumes of 1.5 s a clip: the rows of the published training and test arrays.
     assert 10 * heard["split"].value_counts().to_dict()["train"] == 4800
     assert 10 * heard["split"].value_counts().to_dict()["test"] == 2400
+
+
+@pytest.mark.data
+def test_all_event_files_give_the_shipped_excerpts_and_one_table(data_dir):
+    files = sorted((data_dir / "ds003720").glob("sub-*/func/*_events.tsv"))
+    assert len(files) == 90
+    times = experiment_excerpts().set_index("track")[["start", "end"]]
+    heard = set()
+    for path in files:
+        raw = path.read_bytes().decode()
+        assert "\r\n" in raw and not raw.endswith("\n")
+        events = pd.read_csv(path, sep="\t", float_precision="round_trip")
+        assert len(events) == 41
+        track = events["genre"].str.strip("'") + "." + events["track"].map("{:05d}".format)
+        assert events[["start", "end"]].values.tolist() == times.loc[track].values.tolist()
+        heard |= set(track)
+    assert heard == set(times.index)
+
+
+@pytest.mark.data
+def test_blocks_of_ten_hold_all_genres_and_none_follows_itself(real):
+    for run, table in real.groupby("run"):
+        labels = table["label"].tolist()
+        assert all(a != b for a, b in pairwise(labels))
+        for first in range(1, 41, 10):
+            assert len(set(labels[first : first + 10])) == 10
+        if run.startswith("Test"):
+            clips = table["clip_id"].tolist()
+            assert clips[1:] == clips[1:11] * 4 and clips[0] == clips[-1]
+
+
+@pytest.mark.data
+def test_excerpts_at_the_end_of_a_track_and_the_short_one_are_kept(real):
+    clips = ds003720.unique_clips(real).set_index("track")
+    assert clips["end"].max() == 30 and clips["end"].idxmax() == "country.00079"
+    length = (clips["end"] - clips["start"]).round(2)
+    assert length[length != 15].to_dict() == {"pop.00049": 14.99}
+    assert clips.at["pop.00049", "run"] == "Training-12"
+    assert (real["first_volume"] == 10 * real["position"]).all() and real["n_volumes"].eq(10).all()
+    sessions = real.groupby(["session", "split"])["run"].nunique().unstack()
+    assert sessions["train"].tolist() == [4, 4, 4] and sessions["test"].tolist() == [2, 2, 2]
+
+
+@pytest.mark.data
+def test_training_clips_of_one_recording_share_a_group(real):
+    clips = ds003720.unique_clips(real).set_index("track")
+    side, group = clips["split"], clips["group"]
+    pairs = known_pairs()
+    within = pairs[(side[pairs["a"]] == "train").to_numpy() & (side[pairs["b"]] == "train").values]
+    assert within["kind"].value_counts().to_dict() == {"same recording": 16, "replica": 10}
+    assert group[pairs["a"]].tolist() == group[pairs["b"]].tolist()
+    training = clips[side == "train"].reset_index()
+    for train, test in grouped_folds(training, 5):
+        assert not set(training["group"][train]) & set(training["group"][test])
 
 
 @pytest.mark.data

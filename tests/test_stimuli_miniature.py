@@ -7,13 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import soundfile
+from pandas.testing import assert_frame_equal
 from scipy.io import loadmat
 
-from stimuli import InputError, ds003720, load_clips
+from stimuli import InputError, ds003720, gtzan, load_clips
 from stimuli.genres import GENRES
 from stimuli.miniature import LAYOUTS, Layout, write_events, write_sounds_and_events
 
-TINY = Layout(2, 4, 1, 2, clip_seconds=1, track_seconds=2, tracks_per_genre=7)
+TINY = Layout(2, 4, 1, 2, clip_seconds=3, track_seconds=4, tracks_per_genre=7)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,18 @@ def test_both_routes_give_the_same_clips_in_the_same_order(tiny):
             number = int(row.run.split("-")[1])
             expected = f"{task}_run-{number:02d}-{row.position:02d}_{row.clip_id}.wav"
             assert str(names[row.position - 1, number - 1][0]) == expected
+
+
+def test_the_lists_alone_give_the_table_of_the_events(tiny):
+    assert_frame_equal(
+        ds003720.load_orders(tiny / "orders", tiny), ds003720.load(tiny / "bids", tiny)
+    )
+
+
+def test_generated_tracks_are_not_taken_for_gtzans(tiny):
+    clips = gtzan.load(tiny)
+    assert len(clips) == 70 and clips.attrs["missing"] == []
+    assert clips["group"].tolist() == clips["track"].tolist()
 
 
 def test_the_sounds_are_a_gtzan_folder_that_holds_every_excerpt(tiny):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stimuli import InputError, grouped_folds, grouped_holdout
-from stimuli.splits import check_disjoint
+from stimuli.splits import check_disjoint, split_units
 
 
 @st.composite
@@ -48,6 +48,71 @@ def test_holdout_keeps_groups_whole_and_every_label_on_both_sides(clips, fractio
     assert sorted([*train, *held]) == list(range(len(clips)))
     for side in (train, held):
         assert set(clips["label"].iloc[side]) == set(clips["label"])
+
+
+@st.composite
+def tables_with_artists(draw):
+    n = draw(st.integers(6, 30))
+    group = [f"g{draw(st.integers(0, n))}" for _ in range(n)]
+    artist = [draw(st.sampled_from(["", "", *(f"a{i}" for i in range(n))])) for _ in range(n)]
+    label = [draw(st.sampled_from("ab")) for _ in range(n)]
+    return pd.DataFrame({"label": label, "group": group, "artist": [*artist[1:], "known"]})
+
+
+@settings(max_examples=30, deadline=None)
+@given(tables_with_artists(), st.integers(2, 3), st.integers(0, 5))
+def test_artist_aware_folds_share_neither_group_nor_artist(clips, n_folds, seed):
+    try:
+        folds = grouped_folds(clips, n_folds, seed, by="artist")
+    except InputError as error:
+        assert "single clip" in str(error) or "fewer than" in str(error)
+        return
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(clips)))
+    for train, test in folds:
+        for column in ("group", "artist"):
+            sides = (set(clips[column].iloc[rows]) - {""} for rows in (train, test))
+            assert not set.intersection(*sides)
+
+
+@settings(max_examples=30, deadline=None)
+@given(tables_with_artists())
+def test_units_are_those_found_by_walking_from_clip_to_clip(clips):
+    rows = list(clips[["group", "artist"]].itertuples(index=False, name=None))
+
+    def walk(start):
+        reached, waiting = set(), [start]
+        while waiting:
+            i = waiting.pop()
+            reached.add(i)
+            waiting += [
+                j
+                for j, (group, artist) in enumerate(rows)
+                if j not in reached
+                and (group == rows[i][0] or (artist != "" and artist == rows[i][1]))
+            ]
+        return reached
+
+    units = split_units(clips, ["artist"])
+    for i in range(len(clips)):
+        assert set(np.flatnonzero(units == units[i])) == walk(i)
+
+
+def test_an_artist_in_two_recordings_joins_them_and_an_unknown_one_does_not():
+    clips = pd.DataFrame(
+        {"label": "x", "group": ["g1", "g1", "g2", "g3", "g4"], "artist": ["", "A", "A", "", ""]}
+    )
+    assert split_units(clips).tolist() == ["g1", "g1", "g2", "g3", "g4"]
+    assert split_units(clips, "artist").tolist() == ["g1", "g1", "g1", "g3", "g4"]
+    train, held = grouped_holdout(clips, 0.4, by="artist")
+    assert len(set(train) & {0, 1, 2}) in (0, 3) and len(held)
+
+
+def test_artist_aware_splits_need_artists():
+    for clips in (_table(a=["x", "y"]), _table(a=["x", "y"]).assign(artist="")):
+        with pytest.raises(InputError, match=r"no clip has a value in column 'artist'.*index"):
+            grouped_folds(clips, 2, by="artist")
+        with pytest.raises(InputError, match="no clip has a value in column 'artist'"):
+            grouped_holdout(clips, 0.5, by=["artist"])
 
 
 def _table(**groups):
