@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from encoding import InputError, Responses, load_array, load_nifti, samples_from_events
+from encoding import InputError, Responses, load_nifti, samples_from_events
 from encoding import repetition_time as tr_of
 
 
@@ -82,39 +82,6 @@ def test_repeats_are_counted_within_the_run_when_not_given():
     table["clip_id"] = ["y", "x", "y", "x", "y"]  # the first y is a dummy
     samples = samples_from_events(table, 50, 1.5)
     assert list(samples["repeat"][::10]) == [1, 1, 1, 2, 2]
-
-
-def test_arrays_come_back_memory_mapped_and_transposed_ones_are_turned_with_a_warning(tmp_path):
-    samples = samples_from_events(events(), 40, 1.5)
-    data = np.random.default_rng(0).standard_normal((80, 7)).astype(np.float32)
-    np.save(tmp_path / "y.npy", data)
-    np.save(tmp_path / "t.npy", data.T)
-    np.savez(tmp_path / "y.npz", data)
-    plain = load_array(tmp_path / "y.npy", samples)
-    assert isinstance(plain.data, np.memmap)
-    np.testing.assert_array_equal(load_array(tmp_path / "y.npz", samples).data, data)
-    with pytest.warns(UserWarning, match="transposed"):
-        np.testing.assert_array_equal(load_array(tmp_path / "t.npy", samples).data, data)
-
-
-def test_arrays_that_do_not_fit_say_what_was_found(tmp_path):
-    samples = samples_from_events(events(), 40, 1.5)
-    np.save(tmp_path / "y.npy", np.zeros((79, 7), np.float32))
-    with pytest.raises(InputError, match=r"y\.npy.*\(79, 7\).*80 rows"):
-        load_array(tmp_path / "y.npy", samples)
-    bad = np.zeros((80, 7), np.float32)
-    bad[3, 5] = np.nan
-    np.save(tmp_path / "nan.npy", bad)
-    with pytest.raises(InputError, match="target 5"):
-        load_array(tmp_path / "nan.npy", samples)
-    np.save(tmp_path / "object.npy", np.array([{"a": 1}], dtype=object))
-    with pytest.raises(InputError, match=r"object\.npy"):
-        load_array(tmp_path / "object.npy", samples)
-    np.savez(tmp_path / "two.npz", a=bad, b=bad)
-    with pytest.raises(InputError, match="exactly one"):
-        load_array(tmp_path / "two.npz", samples)
-    with pytest.raises(InputError, match="no such file"):
-        load_array(tmp_path / "none.npy", samples)
 
 
 def test_selection_keeps_data_and_samples_together():
@@ -205,3 +172,150 @@ def test_images_that_do_not_fit_are_named(bids, tmp_path):
     probability = nib.Nifti1Image(np.full((4, 3, 2), 0.5, np.float32), affine)
     with pytest.raises(InputError, match="no integers"):
         load_nifti(paths, samples, regions=probability)
+
+
+def test_the_first_clip_heard_once_more_than_the_others_is_taken_for_an_unmarked_dummy():
+    """As in ds003720: a run opens with the last clip of the run before it, or its own last."""
+    clips = {"a": "zbcd", "e": "dfgh", "i": "hjkz"}
+    table = pd.DataFrame(
+        [
+            {"run": run, "onset": 15.0 * k, "duration": 15.0, "clip_id": clip}
+            for run, order in clips.items()
+            for k, clip in enumerate(order)
+        ]
+    )
+    with pytest.raises(InputError, match=r"first clip of every run.*z of a.*dummy"):
+        samples_from_events(table, 40, 1.5)
+    marked = table.assign(dummy=table["onset"] == 0)
+    assert samples_from_events(marked, 40, 1.5)["dummy"].sum() == 30
+    assert not samples_from_events(table.assign(dummy=False), 40, 1.5)["dummy"].any()
+    once = table.assign(clip_id=[f"c{i}" for i in range(12)])
+    assert len(samples_from_events(once, 40, 1.5)) == 120
+
+
+def test_runs_of_different_length_are_welcome_when_the_events_agree(tmp_path):
+    table = pd.concat([events(("a-1",), 4), events(("b-1",), 6)])
+    samples = samples_from_events(table, {"a-1": 40, "b-1": 60}, 1.5)
+    paths = {}
+    rng = np.random.default_rng(0)
+    for run, n in (("a-1", 40), ("b-1", 60)):
+        paths[run] = tmp_path / f"{run}.nii"
+        image = rng.standard_normal((3, 2, 2, n)).astype(np.float32)
+        nib.save(nib.Nifti1Image(image, np.eye(4)), paths[run])
+    mask = nib.Nifti1Image(np.ones((3, 2, 2), np.uint8), np.eye(4))
+    assert load_nifti(paths, samples, mask).data.shape == (100, 12)
+    with pytest.raises(InputError, match=r"b-1\.nii: 60 volumes, expected 40"):
+        load_nifti({"a-1": paths["b-1"], "b-1": paths["b-1"]}, samples, mask)
+
+
+def test_the_voxel_of_every_column_is_known(bids):
+    samples, paths, regions, _, affine, _ = bids
+    with pytest.warns(UserWarning, match="constant"):
+        responses = load_nifti(paths, samples, regions=regions)
+    ijk = responses.targets[["i", "j", "k"]].to_numpy()
+    xyz = responses.targets[["x", "y", "z"]].to_numpy()
+    np.testing.assert_allclose(nib.affines.apply_affine(affine, ijk), xyz)
+    assert responses.dropped == {"nan": 0, "constant": 1}
+
+
+def test_nan_voxels_are_left_out_and_counted(bids, tmp_path):
+    samples, paths, regions, _, affine, signals = bids
+    data = signals["Test-01"].copy()
+    data[2, 0, 1, 17] = np.nan
+    nib.save(nib.Nifti1Image(data, affine), tmp_path / "nan.nii.gz")
+    paths = {**paths, "Test-01": tmp_path / "nan.nii.gz"}
+    with (
+        pytest.warns(UserWarning, match="1 of 12 voxels hold NaN"),
+        pytest.warns(UserWarning, match="constant"),
+    ):
+        responses = load_nifti(paths, samples, regions=regions)
+    assert responses.dropped == {"nan": 1, "constant": 1}
+    assert np.isfinite(responses.data).all()
+    assert not (responses.targets[["i", "j", "k"]] == [2, 0, 1]).all(axis=1).any()
+
+
+def test_a_header_or_sidecar_with_another_repetition_time_is_refused(bids, tmp_path):
+    samples, paths, regions, _, affine, signals = bids
+    image = nib.Nifti1Image(signals["Test-01"], affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.set_zooms((2, 2, 2, 2.0))
+    nib.save(image, tmp_path / "slow_bold.nii.gz")
+    other = {**paths, "Test-01": tmp_path / "slow_bold.nii.gz"}
+    with pytest.raises(InputError, match=r"slow_bold.*2 s in its header.*1\.5 s"):
+        load_nifti(other, samples, regions=regions)
+    with pytest.warns(UserWarning, match="constant"):
+        assert len(load_nifti(other, samples, regions=regions, tr=1.5).data) == 800
+    milliseconds = nib.Nifti1Image(signals["Test-01"], affine)
+    milliseconds.header.set_xyzt_units("mm", "msec")
+    milliseconds.header.set_zooms((2, 2, 2, 1500.0))
+    nib.save(milliseconds, tmp_path / "ms_bold.nii.gz")
+    with pytest.warns(UserWarning, match="constant"):
+        load_nifti({**paths, "Test-01": tmp_path / "ms_bold.nii.gz"}, samples, regions=regions)
+    (tmp_path / "ms_bold.json").write_text('{"RepetitionTime": 1.0}')
+    with pytest.raises(InputError, match="1 s in its sidecar"):
+        load_nifti({**paths, "Test-01": tmp_path / "ms_bold.nii.gz"}, samples, regions=regions)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_truncated_images_are_refused_before_anything_is_read(bids, tmp_path, suffix):
+    samples, paths, regions, _, affine, signals = bids
+    whole = tmp_path / f"whole{suffix}"
+    nib.save(nib.Nifti1Image(signals["Test-01"], affine), whole)
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    with pytest.raises(InputError, match=r"cut\.nii.*truncated"):
+        load_nifti({**paths, "Test-01": cut}, samples, regions=regions)
+
+
+def test_compressed_images_in_several_members_are_whole(bids, tmp_path):
+    """The last four bytes then count the last member only."""
+    import gzip
+
+    samples, paths, regions, _, affine, signals = bids
+    plain = nib.Nifti1Image(signals["Test-01"], affine).to_bytes()
+    members = tmp_path / "members.nii.gz"
+    members.write_bytes(gzip.compress(plain[:5000]) + gzip.compress(plain[5000:]))
+    with pytest.warns(UserWarning, match="constant"):
+        load_nifti({**paths, "Test-01": members}, samples, regions=regions)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_images_beyond_the_budget_come_back_memory_mapped_and_equal(bids, tmp_path, cached):
+    samples, paths, regions, _, _, _ = bids
+    cache = tmp_path / "cache" if cached else None
+    with pytest.warns(UserWarning, match="constant"):
+        small = load_nifti(paths, samples, regions=regions)
+        large = load_nifti(paths, samples, regions=regions, memory=1000, cache=cache)
+    assert isinstance(large.data, np.memmap) and not isinstance(small.data, np.memmap)
+    np.testing.assert_array_equal(large.data, small.data)
+    if cached:
+        assert [p.suffix for p in cache.iterdir()] == [".npy"]  # nothing half written is left
+
+
+def test_a_failed_load_leaves_nothing_in_the_cache(bids, tmp_path):
+    samples, paths, regions, _, affine, signals = bids
+    broken = signals["Test-01"].copy()
+    broken[:] = 5
+    nib.save(nib.Nifti1Image(broken, affine), tmp_path / "flat.nii.gz")
+    with pytest.raises(InputError, match="every one of 12 voxels"):
+        load_nifti(
+            {**paths, "Test-01": tmp_path / "flat.nii.gz"},
+            samples,
+            regions=regions,
+            memory=0,
+            cache=tmp_path / "cache",
+        )
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.data
+def test_the_experiment_has_7380_volumes_and_its_dummies_are_recognised(data_dir):
+    from stimuli import ds003720
+
+    presentations = ds003720.load(data_dir / "ds003720")
+    samples = samples_from_events(presentations, 410, 1.5)
+    kept = samples[~samples["dummy"]]
+    assert len(samples) == 7380
+    assert kept["split"].value_counts().to_dict() == {"train": 4800, "test": 2400}
+    with pytest.raises(InputError, match="none is marked"):
+        samples_from_events(presentations.drop(columns="dummy"), 410, 1.5)
