@@ -18,6 +18,8 @@ from cortexnet.evaluation import accuracy_report, clip_means, predict_segments
 from cortexnet.registry import create_model
 from cortexnet.training import Recipe, train_network, train_readout
 from stimuli import InputError, load_clips, save_clips
+from stimuli.augment import Augmenter
+from stimuli.datamodule import ClipsModule
 from stimuli.dataset import EvalSegments, label_index, load_waveforms
 from stimuli.splits import grouped_holdout
 
@@ -71,9 +73,13 @@ def split_clips(clips: pd.DataFrame, valid_fraction: float, seed: int) -> pd.Dat
     """Give every clip a side: the table's own ``split`` where it has one, else grouped at random.
 
     Rows of split ``test`` stay as they are; where no row is ``valid`` a share of the groups of the
-    remaining rows becomes it.
+    remaining rows becomes it. Rows outside the test that are marked ``leak``, because a test clip
+    holds their recording, are left out.
     """
     clips = clips.reset_index(drop=True)
+    if "leak" in clips:
+        clips = clips[~(clips["leak"].eq(True) & (clips["split"] != "test"))]
+        clips = clips.reset_index(drop=True)
     split = clips["split"].fillna("").astype(str)
     unknown = sorted(set(split) - {"", "train", "valid", "test"})
     if unknown:
@@ -143,20 +149,21 @@ def train_run(
     started = time.perf_counter()
     torch.manual_seed(recipe.seed)
     model = create_model(name, len(labels), sample_rate, **options)
-    sides = {}
-    for side in ("train", "valid"):
-        rows = clips[clips["split"] == side]
-        sound = _sound(rows, sample_rate, waveforms)
-        sides[side] = sound, np.searchsorted(labels, rows["label"].to_numpy(str))
+    loading = {
+        "batch_size": recipe.batch_size,
+        "seed": recipe.seed,
+        "sample_rate": sample_rate,
+        "waveforms": waveforms,
+    }
     if hasattr(model, "fit_readout"):
         # No checkpoint is chosen, so the validation clips serve for training too.
-        merged = tuple(
-            a + b if isinstance(a, list) else np.concatenate([a, b])
-            for a, b in zip(sides["train"], sides["valid"], strict=True)
-        )
-        summary = train_readout(model, merged, recipe)
+        order = pd.concat([clips[clips["split"] == side] for side in ("train", "valid")])
+        data = ClipsModule(order.assign(split="train"), recipe.segment, **loading)
+        summary = train_readout(model, data.covering("train"), recipe)
     else:
-        summary = train_network(model, sides["train"], sides["valid"], recipe, folder, progress)
+        augmenter = Augmenter(seed=recipe.seed) if recipe.augment else None
+        data = ClipsModule(clips, recipe.segment, augmenter=augmenter, **loading)
+        summary = train_network(model, data, recipe, folder, progress)
     partial = folder / "model.safetensors.part"
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
     os.replace(partial, folder / "model.safetensors")

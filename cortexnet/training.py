@@ -1,8 +1,8 @@
 """Training on segments of clips, kept by its best clip-level validation."""
 
+import contextlib
 import dataclasses
 import logging
-import math
 import warnings
 from pathlib import Path
 
@@ -12,12 +12,15 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch import nn
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from cortexnet.evaluation import clip_means, predict_segments
+from cortexnet.mixing import SpecAugment, mixup
 from cortexnet.networks.norm import FittedNorm
 from cortexnet.registry import find_model
-from stimuli.dataset import EvalSegments, TrainSegments
+from stimuli import InputError
+from stimuli.datamodule import ClipsModule
+from stimuli.dataset import EvalSegments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Recipe:
     segment : int
         Samples; 65,536 are 2.97 s at 22,050 Hz.
     seed : int
+    augment : bool
+        Segments are of random copies of their clip (`stimuli.augment`).
+    mixup : float
+        Parameter of the Beta distribution of the weights (`cortexnet.mixing.mixup`); 0 is none.
+    spec_augment : bool
+        Mask bands and frames of the front-end's output (`cortexnet.mixing.spec_augment`).
     """
 
     epochs: int = 14
@@ -47,6 +56,9 @@ class Recipe:
     patience: int = 8
     segment: int = 2**16
     seed: int = 0
+    augment: bool = False
+    mixup: float = 0.0
+    spec_augment: bool = False
 
     @classmethod
     def of(cls, model: str, **given) -> "Recipe":
@@ -55,41 +67,26 @@ class Recipe:
         return cls(**find_model(model).recipe | wanted)
 
 
-class _SeededOrder(Sampler):
-    """A permutation that depends on seed and epoch alone, so that a resumed run repeats it."""
-
-    def __init__(self, n: int, seed: int):
-        self.n, self.seed, self.epoch = n, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self):
-        return self.n
-
-    def __iter__(self):
-        return iter(np.random.default_rng([self.seed, self.epoch, 1]).permutation(self.n).tolist())
-
-
 class _Classifier(lightning.LightningModule):
-    def __init__(self, model: nn.Module, recipe: Recipe, steps: int, order, segments):
+    def __init__(self, model: nn.Module, recipe: Recipe, steps: int):
         super().__init__()
         self.model, self.recipe, self.steps = model, recipe, steps
-        self.order, self.segments = order, segments
         self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        self.mixing = torch.Generator()
         self.validation = []
 
-    def on_train_epoch_start(self):
-        # Everything random follows from the seed and the place in training, order and positions
-        # here and dropout below, so that a resumed run equals an unbroken one.
-        self.order.set_epoch(self.current_epoch)
-        self.segments.set_epoch(self.current_epoch)
-
     def on_train_batch_start(self, *_):
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        # Everything random follows from the seed and the place in training, as order and positions
+        # do (`ClipsModule`), so that a resumed run equals an unbroken one.
+        place = self.recipe.seed * 1_000_003 + self.global_step
+        torch.manual_seed(place)
+        self.mixing.manual_seed(place)
 
     def training_step(self, batch, _):
         x, label, _ = batch
+        if self.recipe.mixup > 0:
+            n_classes = len(self.trainer.datamodule.labels)
+            x, label = mixup(x, label, n_classes, self.recipe.mixup, self.mixing)
         loss = self.loss(self.model(x), label)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(x))
         return loss
@@ -105,7 +102,7 @@ class _Classifier(lightning.LightningModule):
         self.validation.clear()
         # A clip counts once, however many segments it has.
         means, _ = clip_means(probabilities, clips)
-        truth = clip_means(labels[:, None].astype(float), clips)[0][:, 0].astype(int)
+        truth = _of_clips(labels, clips)
         likelihood = np.log(means[np.arange(len(truth)), truth] + 1e-12)
         self.log("valid_loss", -float(likelihood.mean()))
         self.log("valid_accuracy", float((means.argmax(1) == truth).mean()), prog_bar=True)
@@ -150,12 +147,7 @@ def fit_norms(model: nn.Module, batches) -> None:
 
 
 def train_network(
-    model: nn.Module,
-    train: tuple[list[np.ndarray], np.ndarray],
-    valid: tuple[list[np.ndarray], np.ndarray],
-    recipe: Recipe,
-    folder: Path,
-    progress: bool = False,
+    model: nn.Module, data: ClipsModule, recipe: Recipe, folder: Path, progress: bool = False
 ) -> dict:
     """Train by gradient descent; the weights with the lowest validation loss are kept.
 
@@ -166,8 +158,8 @@ def train_network(
     ----------
     model : nn.Module
         Changed in place; holds the best weights on return.
-    train, valid : (waveforms, labels)
-        Waveforms are a list of (n_samples,) float32 arrays, labels class numbers.
+    data : ClipsModule
+        With training and validation clips.
     recipe : Recipe
     folder : Path
         Checkpoints and ``metrics.csv`` go here.
@@ -178,18 +170,18 @@ def train_network(
     -------
     summary : dict
         ``epochs``, ``best_epoch``, ``valid_loss``, ``valid_accuracy`` of the kept weights.
+
+    Raises
+    ------
+    InputError
+        If the recipe masks the front-end's output and the model has no front-end.
     """
-    segments = TrainSegments(*train, recipe.segment, recipe.seed)
-    held_out = EvalSegments(*valid, recipe.segment, recipe.segment)
-    order = _SeededOrder(len(segments), recipe.seed)
-    # A last batch of one cannot be batch-normalised.
-    drop_last = len(segments) % recipe.batch_size == 1 and len(segments) > 1
-    loader = DataLoader(segments, recipe.batch_size, sampler=order, drop_last=drop_last)
-    steps = (math.floor if drop_last else math.ceil)(len(segments) / recipe.batch_size)
+    steps = len(data.train_dataloader())
     checkpoints = Path(folder) / "checkpoints"
     last = checkpoints / "last.ckpt"
     if not last.exists():
-        fit_norms(model, (batch[0] for batch in DataLoader(segments, recipe.batch_size)))
+        loader = DataLoader(data.segments("train"), recipe.batch_size)
+        fit_norms(model, (batch[0] for batch in loader))
     model.train()  # Lightning trains every module in the mode it finds it in
     best = ModelCheckpoint(
         checkpoints, "best", monitor="valid_loss", save_last=True, enable_version_counter=False
@@ -215,39 +207,60 @@ def train_network(
             enable_progress_bar=progress,
             enable_model_summary=False,
         )
-        task = _Classifier(model, recipe, steps, order, segments)
-        trainer.fit(
-            task,
-            loader,
-            DataLoader(held_out, recipe.batch_size),
-            ckpt_path=last if last.exists() else None,
-            weights_only=True,
-        )
+        task = _Classifier(model, recipe, steps)
+        with _masked(model, recipe, task.mixing):
+            trainer.fit(
+                task,
+                datamodule=data,
+                ckpt_path=last if last.exists() else None,
+                weights_only=True,
+            )
     kept = torch.load(best.best_model_path, weights_only=True)
     task.load_state_dict(kept["state_dict"])
     model.cpu().eval()
-    probabilities, _, clips = predict_segments(model, held_out, recipe.batch_size)
-    means, index = clip_means(probabilities, clips)
+    probabilities, labels, clips = predict_segments(
+        model, data.segments("valid"), recipe.batch_size
+    )
+    correct = clip_means(probabilities, clips)[0].argmax(1) == _of_clips(labels, clips)
     return {
         "epochs": trainer.current_epoch,
         "best_epoch": kept["epoch"],
         "valid_loss": float(best.best_model_score),
-        "valid_accuracy": float((means.argmax(1) == np.asarray(valid[1])[index]).mean()),
+        "valid_accuracy": float(correct.mean()),
     }
 
 
-def train_readout(model: nn.Module, train, recipe: Recipe) -> dict:
+@contextlib.contextmanager
+def _masked(model, recipe, generator):
+    """Mask the output of the front-end while the model trains, where the recipe says so."""
+    if not recipe.spec_augment:
+        yield
+        return
+    if not isinstance(getattr(model, "frontend", None), nn.Module):
+        raise InputError("spec_augment needs a model with a front-end; this one has none")
+    hook = model.frontend.register_forward_hook(SpecAugment(generator))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _of_clips(labels, clips) -> np.ndarray:
+    """Label of each clip, in the order of `clip_means`, from those of its segments."""
+    return labels[np.unique(clips, return_index=True)[1]]
+
+
+def train_readout(model: nn.Module, data: EvalSegments, recipe: Recipe) -> dict:
     """Fit a fixed-feature classifier on all segments of the training clips.
 
     Parameters
     ----------
     model : nn.Module
         With ``embed`` and ``fit_readout`` (`cortexnet.classifiers.FeatureSVM`).
-    train : (waveforms, labels)
+    data : EvalSegments
     recipe : Recipe
-        Its segment length and batch size are used.
+        Its batch size is used.
     """
-    data = EvalSegments(*train, recipe.segment, recipe.segment)
     features, labels = embed_segments(model, data, recipe.batch_size)[:2]
     model.fit_readout(features, labels)
     return {"n_segments": len(labels)}

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from stimuli.audio import RMS
+from stimuli.augment import MIN_SECONDS
 from stimuli.clips import waveform
 from stimuli.errors import InputError
 
@@ -101,17 +102,33 @@ class TrainSegments(Dataset):
     seed : int
     clip_ids : sequence of str, optional
         Named in errors; default the positions.
+    augment : stimuli.augment.Augmenter, optional
+        Every segment is of a random copy of its clip, the original among them, made when it is
+        asked for. What is drawn depends on the augmenter's seed too.
+    sample_rate : int, optional
+        Hz; needed to augment.
 
     Raises
     ------
     InputError
-        If a clip is shorter than a segment.
+        If a clip is shorter than a segment, or a segment is too short to augment.
     """
 
-    def __init__(self, waveforms, labels, segment, seed=0, clip_ids=None):
+    def __init__(
+        self, waveforms, labels, segment, seed=0, clip_ids=None, augment=None, sample_rate=None
+    ):
         names = range(len(waveforms)) if clip_ids is None else clip_ids
         for wave, name in zip(waveforms, names, strict=True):
             segment_starts(len(wave), segment, segment, name)
+        if augment is not None:
+            if sample_rate is None:
+                raise InputError("augmented segments need a sample rate; give sample_rate")
+            if segment < MIN_SECONDS * sample_rate:
+                raise InputError(
+                    f"segments of {segment} samples are too short to augment; "
+                    f"use at least {MIN_SECONDS} s"
+                )
+        self.augment, self.sample_rate = augment, sample_rate
         self.waveforms, self.labels, self.segment, self.seed = waveforms, labels, segment, seed
         # In shared memory, because persistent workers hold their own copy of the data set.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -126,7 +143,12 @@ class TrainSegments(Dataset):
     def __getitem__(self, clip):
         """Return (segment (n,) float32 tensor, label index, clip index)."""
         wave = self.waveforms[clip]
-        rng = np.random.default_rng([self.seed, int(self._epoch), clip])
+        place = [self.seed, int(self._epoch), clip]
+        if self.augment is not None:
+            rng = np.random.default_rng([*place, self.augment.seed])
+            x = self.augment.segment(wave, self.sample_rate, self.segment, rng)
+            return _segment_item(x, 0, self.segment, self.labels[clip], clip)
+        rng = np.random.default_rng(place)
         start = int(rng.integers(len(wave) - self.segment + 1))
         return _segment_item(wave, start, self.segment, self.labels[clip], clip)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from stimuli import InputError, load_clips, write_audio
+from stimuli.augment import Augmenter
 from stimuli.dataset import (
     EvalSegments,
     TrainSegments,
@@ -59,6 +60,47 @@ def test_training_segments_depend_on_seed_and_epoch_but_not_on_workers():
     assert alone == _first_samples(0, range(3), num_workers=2, persistent_workers=True)
     assert alone[::-1] == _first_samples(0, [2, 1, 0])
     assert alone[0] != alone[1] and alone != _first_samples(1, range(3))
+
+
+SOUNDS = [np.random.default_rng(n).standard_normal(n).astype("float32") for n in (2500, 2700, 3000)]
+
+
+def _augmented(seed=0, epochs=(0, 1), augmenter=Augmenter(), **loader):  # noqa: B008 (frozen)
+    data = TrainSegments(SOUNDS, [0, 1, 2], 2400, seed, augment=augmenter, sample_rate=22050)
+    batches = DataLoader(data, batch_size=2, **loader)
+    seen = []
+    for epoch in epochs:
+        data.set_epoch(epoch)
+        parts = list(batches)
+        assert torch.cat([clip for _, _, clip in parts]).tolist() == [0, 1, 2]
+        seen.append(torch.cat([x for x, _, _ in parts]))
+    return torch.stack(seen)
+
+
+def test_augmented_segments_depend_on_seeds_and_epoch_but_not_on_workers():
+    alone = _augmented()
+    assert alone.shape == (2, 3, 2400) and alone.dtype == torch.float32
+    assert torch.equal(alone, _augmented(num_workers=2, persistent_workers=True))
+    assert torch.equal(alone.flip(0), _augmented(epochs=(1, 0)))
+    assert not torch.equal(alone[0], alone[1])
+    assert not torch.equal(alone, _augmented(seed=1))
+    assert not torch.equal(alone, _augmented(augmenter=Augmenter(seed=1)))
+
+
+def test_the_original_is_one_of_the_copies():
+    seen = _augmented(epochs=range(30), augmenter=Augmenter(("gain",)))[:, 0]
+    # Gain leaves the shape: a segment is the clip's own where its level is.
+    wave = torch.from_numpy(SOUNDS[0])
+    windows = wave.unfold(0, 2400, 1)
+    own = [bool((windows == segment).all(1).any()) for segment in seen]
+    assert 5 <= sum(own) <= 25
+
+
+def test_augmented_segments_need_a_rate_and_a_length():
+    with pytest.raises(InputError, match="give sample_rate"):
+        TrainSegments(SOUNDS, [0, 1, 2], 2400, augment=Augmenter())
+    with pytest.raises(InputError, match=r"at least 0\.1 s"):
+        TrainSegments(SOUNDS, [0, 1, 2], 2000, augment=Augmenter(), sample_rate=22050)
 
 
 def test_training_positions_fill_the_whole_clip():
