@@ -41,8 +41,7 @@ def wavelet_family(J: int, Q: int) -> list[Wavelet]:
     """
     ratio = 2.0 ** (1 / Q)
     xi = max(1 / (1 + 2.0 ** (3 / Q)), 0.35)
-    # neighbours cross at half power
-    sigma = xi * (1 - 1 / ratio) / (1 + 1 / ratio) / math.sqrt(math.log(2))
+    sigma = xi * octave_width(Q)
     narrowest = LOWPASS_WIDTH / 2**J
     pairs = []
     elbow = sigma
@@ -53,6 +52,12 @@ def wavelet_family(J: int, Q: int) -> list[Wavelet]:
         elbow = pairs[-1][0]
     pairs += [(elbow - q / Q * elbow, narrowest) for q in range(1, Q)]
     return [Wavelet(xi, sigma, _dyadic_subsampling(xi, sigma)) for xi, sigma in pairs]
+
+
+def octave_width(Q: int) -> float:
+    """Width over centre of wavelets of which Q an octave cross at half power."""
+    ratio = 2.0 ** (1 / Q)
+    return (1 - 1 / ratio) / (1 + 1 / ratio) / math.sqrt(math.log(2))
 
 
 def _dyadic_subsampling(xi: float, sigma: float) -> int:
@@ -73,38 +78,59 @@ def support(wavelet: Wavelet, half_width: float) -> tuple[float, float]:
     return low, high
 
 
-def wavelet_response(frequency: np.ndarray, wavelet: Wavelet) -> np.ndarray:
+def wavelet_response(
+    frequency: np.ndarray, wavelet: Wavelet, period: int | None = None
+) -> np.ndarray:
     """Frequency response of a Morlet wavelet with unit absolute sum in time.
 
     Parameters
     ----------
     frequency : (n,) ascending, cycles per sample
     wavelet : Wavelet
+    period : int, optional
+        Samples of the circle the wavelet is wrapped around before its absolute sum is taken, as
+        kymatio does; a line without it.
 
     Returns
     -------
     (n,) float64
     """
-    xi, sigma = wavelet.xi, wavelet.sigma
+    kappa = _kappa(wavelet)
+    band = _periodic_gaussian(frequency - wavelet.xi, wavelet.sigma)
+    band -= kappa * _periodic_gaussian(frequency, wavelet.sigma)
+    return band / _absolute_sum(wavelet, period)
+
+
+def _kappa(wavelet: Wavelet) -> float:
+    """Share of the Gaussian at zero that leaves the wavelet without mean."""
     origin = np.zeros(1)
-    kappa = (_periodic_gaussian(origin - xi, sigma) / _periodic_gaussian(origin, sigma)).item()
+    at_zero = _periodic_gaussian(origin - wavelet.xi, wavelet.sigma)
+    return (at_zero / _periodic_gaussian(origin, wavelet.sigma)).item()
+
+
+def _absolute_sum(wavelet: Wavelet, period: int | None) -> float:
+    """Sum of the modulus over time of the wavelet with Gaussians of unit height in frequency."""
+    xi, sigma, kappa = wavelet.xi, wavelet.sigma, _kappa(wavelet)
     # The wavelet in time is sampled at the integers: its envelope has 1 / (2 pi sigma) as s.d.
-    time = np.arange(1, int(7 / (2 * math.pi * sigma)) + 2)
+    end = int(7 / (2 * math.pi * sigma)) + 2
+    if period is not None and 2 * end > period:
+        frequency = np.arange(period) / period
+        band = _periodic_gaussian(frequency - xi, sigma)
+        return float(np.abs(np.fft.ifft(band - kappa * _periodic_gaussian(frequency, sigma))).sum())
+    time = np.arange(1, end)
     envelope = np.exp(-2 * (math.pi * sigma * time) ** 2)
     # |exp(i a) - kappa|^2 = (1 - kappa)^2 + 4 kappa sin^2(a / 2)
     carrier = np.sqrt((1 - kappa) ** 2 + 4 * kappa * np.sin(math.pi * xi * time) ** 2)
-    absolute_sum = math.sqrt(2 * math.pi) * sigma * (1 - kappa + 2 * envelope @ carrier)
-    band = _periodic_gaussian(frequency - xi, sigma) - kappa * _periodic_gaussian(frequency, sigma)
-    return band / absolute_sum
+    return math.sqrt(2 * math.pi) * sigma * (1 - kappa + 2 * float(envelope @ carrier))
 
 
-def lowpass_response(frequency: np.ndarray, T: int) -> np.ndarray:
+def lowpass_response(frequency: np.ndarray, T: float) -> np.ndarray:
     """Frequency response (n,) of the Gaussian averaging window of T samples; 1 at zero."""
     sigma = LOWPASS_WIDTH / T
     return _periodic_gaussian(frequency, sigma) / _periodic_gaussian(np.zeros(1), sigma)
 
 
-def lowpass_sd(T: int) -> float:
+def lowpass_sd(T: float) -> float:
     """Standard deviation in samples of the averaging window of T samples."""
     return T / (2 * math.pi * LOWPASS_WIDTH)
 

@@ -15,27 +15,33 @@ class Geometry:
     """Sample grid of a transform.
 
     The signal is continued by whole-sample reflection at both ends, which makes it even and
-    periodic with ``period = 2 * shape - 2`` samples: its spectrum is real and even. ``frames`` are
-    the sample numbers of the output frames, those of kymatio: multiples of T counted from the start
-    of its padding, hence not always multiples of T counted from the signal's start.
+    periodic with ``period = 2 * shape - 2`` samples: its spectrum is real and even. kymatio
+    continues it by ``left`` samples before it and as many as make ``padded``, a power of two, in
+    all. ``frames`` are the sample numbers of the output frames, those of kymatio: multiples of
+    ``hop``, the largest power of two up to T, counted from the start of its padding, hence not
+    always multiples of it counted from the signal's start.
     """
 
     shape: int
     T: int
+    hop: int
     period: int
+    left: int
+    padded: int
     frames: np.ndarray  # (n_frames,) samples from the signal's start
 
 
 def make_geometry(shape: int, T: int) -> Geometry:
     """Grid for signals of ``shape`` samples averaged over T samples."""
+    hop = 2 ** (T.bit_length() - 1)
     padding = 3 * _window_end(shape, T)
     # a reflection holds shape - 1 new samples a side, so the padded length is at most 3 shape - 2
     padded = 2 ** min(
         math.ceil(math.log2(shape + 2 * padding)), math.floor(math.log2(3 * shape - 2))
     )
     left = (padded - shape) // 2
-    frames = np.arange(-(-left // T), -(-(left + shape) // T)) * T - left
-    return Geometry(shape, T, 2 * shape - 2, frames)
+    frames = np.arange(-(-left // hop), -(-(left + shape) // hop)) * hop - left
+    return Geometry(shape, T, hop, 2 * shape - 2, left, padded, frames)
 
 
 def _window_end(shape: int, T: int) -> int:

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def split_band(spectrum, zero, below, above, centre, even, odd):
     """Real and imaginary part of a shifted band, ready for two cosine transforms.
 
@@ -30,7 +30,7 @@ def split_band(spectrum, zero, below, above, centre, even, odd):
             odd[clip, n - k] = 0
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def modulus_in_place(real, imaginary):
     """sqrt(real^2 + imaginary^2) into ``real``; both (n_rows, n)."""
     for row in range(real.shape[0]):
@@ -40,7 +40,7 @@ def modulus_in_place(real, imaginary):
             )
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def band_product(spectra, start, mirrored, response, out):
     """Rows of real even spectra times a response that starts ``mirrored`` bins below zero.
 
@@ -57,7 +57,7 @@ def band_product(spectra, start, mirrored, response, out):
             out[row, k] = 0
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def modulus_moments(pairs, position, moments):
     """Sum and position-weighted sum of the modulus in blocks of samples.
 

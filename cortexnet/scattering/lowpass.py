@@ -49,8 +49,8 @@ def make_lowpass(geometry: Geometry, size: int, blocks_per_sd: float, kind: np.d
     position = (np.arange(length) - (length - 1) / 2) / length
     n_blocks = -(-n_samples // length)
     centre = (np.arange(n_blocks) * length + (length - 1) / 2) * step
-    # The line through the window at these two points leaves no mean error over a block.
-    node = length * step / math.sqrt(12)
+    # The line through the window at these two points has its mean over the block's samples.
+    node = math.sqrt((length**2 - 1) / 12) * step
     slices = []
     for start in range(0, len(geometry.frames), FRAMES):
         frames = geometry.frames[start : start + FRAMES]
@@ -61,7 +61,7 @@ def make_lowpass(geometry: Geometry, size: int, blocks_per_sd: float, kind: np.d
         blocks = slice(int(near[0]), int(near[-1]) + 1)
         left = _window(centre[blocks, None] - node, frames, geometry.period, sd)
         right = _window(centre[blocks, None] + node, frames, geometry.period, sd)
-        slope = (right - left) * (length * step / (2 * node))
+        slope = (right - left) * (length * step / (2 * node) if node else 0)
         weights = np.stack([(left + right) / 2, slope], axis=1) * step
         weights = np.ascontiguousarray(weights.reshape(-1, len(frames)), dtype=kind)
         weights.setflags(write=False)
@@ -78,8 +78,9 @@ def _window(time: np.ndarray, frames: np.ndarray, period: int, sd: float) -> np.
     around +frame and the one around -frame, and their periodic images.
     """
     total = np.zeros((len(time), len(frames)))
+    last = math.ceil((REACH + 1) * sd / period) + 1
     for sign in (1, -1):
-        for image in (-1, 0, 1):
+        for image in range(-last, last + 1):
             distance = time - sign * frames + image * period
             if np.abs(distance).min() < (REACH + 1) * sd:
                 total += np.exp(-0.5 * (distance / sd) ** 2)

@@ -11,20 +11,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from cortexnet.scattering.average import Average, frozen, make_average
 from cortexnet.scattering.cosine import Cosine, make_cosine
-from cortexnet.scattering.filters import (
-    LOWPASS_WIDTH,
-    Wavelet,
-    lowpass_response,
-    support,
-    wavelet_family,
-    wavelet_response,
-)
+from cortexnet.scattering.filters import Wavelet, support, wavelet_family, wavelet_response
 from cortexnet.scattering.geometry import Geometry, make_geometry
 from cortexnet.scattering.lowpass import LowPass, make_lowpass
 from cortexnet.scattering.meta import scattering_paths
 
-LOWPASS_HALF_WIDTH = 5.5  # in sigma; the window's response is 3e-7 there
 DENSE = 0.4  # a wavelet wider than this share of the spectrum keeps the sampling of the signal
 SMALLEST = 64  # samples; shorter transforms cost their calls
 
@@ -100,17 +93,25 @@ class Plan:
 
     geometry: Geometry
     cosine: Cosine
-    n_coefficients: int
+    paths: tuple[tuple[int, ...], ...]  # wavelet numbers of the coefficients
     dtype: np.dtype
     below: int  # bins wanted below zero frequency
     beyond: int  # bins wanted above the Nyquist frequency
-    average: np.ndarray  # (n_lowpass, n_frames), from a modulus' spectrum to its averaged frames
+    average: Average  # from a modulus' spectrum to its averaged frames
     levels: tuple[Level, ...]
     second_bands: tuple[SecondBand, ...]
 
 
 @lru_cache(maxsize=8)
-def make_plan(shape: int, J: int, Q: tuple[int, int], precision: Precision, dtype: str) -> Plan:
+def make_plan(
+    shape: int,
+    J: int,
+    Q: tuple[int, int],
+    T: int,
+    max_order: int,
+    precision: Precision,
+    dtype: str,
+) -> Plan:
     """Plan for signals of ``shape`` samples; arrays are read-only and shared between callers.
 
     Parameters
@@ -118,6 +119,8 @@ def make_plan(shape: int, J: int, Q: tuple[int, int], precision: Precision, dtyp
     shape : int, samples
     J : int
     Q : (int, int), wavelets per octave at each order
+    T : int, samples of the averaging window
+    max_order : 1 or 2
     precision : Precision
     dtype : "float32" or "float64"
 
@@ -125,22 +128,21 @@ def make_plan(shape: int, J: int, Q: tuple[int, int], precision: Precision, dtyp
     -------
     Plan
     """
-    T = 2**J
     geometry = make_geometry(shape, T)
-    first, second = wavelet_family(J, Q[0]), wavelet_family(J, Q[1])
+    first, second = wavelet_family(J, Q[0]), wavelet_family(J, Q[1]) if max_order == 2 else []
     kind = np.dtype(dtype)
-    n_lowpass = min(int(LOWPASS_HALF_WIDTH * LOWPASS_WIDTH / T * geometry.period) + 2, shape)
-    second_bands = _second_order(geometry, first, second, precision, n_lowpass, kind)
-    levels = _first_order(geometry, first, second, precision, n_lowpass, kind)
+    average = make_average(geometry, kind)
+    second_bands = _second_order(geometry, first, second, precision, average.n_bins, kind)
+    levels = _first_order(geometry, first, second, precision, average.n_bins, kind)
     bands = [band for level in levels for group in level.groups for band in group.bands]
     return Plan(
         geometry=geometry,
         cosine=make_cosine(shape, kind),
-        n_coefficients=len(scattering_paths(first, second)),
+        paths=tuple(scattering_paths(first, second)),
         dtype=kind,
         below=max([0] + [len(band.below) - 1 - band.centre for band in bands]),
         beyond=max([0] + [band.centre + len(band.above) - shape for band in bands]),
-        average=_average(geometry, n_lowpass, kind),
+        average=average,
         levels=levels,
         second_bands=second_bands,
     )
@@ -173,15 +175,16 @@ def _second_order(
         low, high = _bins(wavelet, precision.half_width[1], geometry.period)
         response = wavelet_response(np.arange(low, high) / geometry.period, wavelet)
         # averaging must not see the modulus' own alias
-        size = good_size(precision.rate[1] * wavelet.sigma * geometry.period + n_lowpass / 2)
+        wanted = precision.rate[1] * wavelet.sigma * geometry.period + n_lowpass / 2
+        size = good_size(max(wanted, high - low + n_lowpass))
         if size not in lowpasses:
             lowpasses[size] = make_lowpass(geometry, size, precision.blocks, kind)
-        scale = 2.0 ** -_subsampling(wavelet, geometry.T)
+        scale = 2.0 ** -_subsampling(wavelet, geometry.hop)
         bands.append(
             SecondBand(
                 mirrored=max(-low, 0),
                 start=max(low, 0),
-                response=_frozen(response * scale, kind),
+                response=frozen(response * scale, kind),
                 size=size,
                 lowpass=lowpasses[size],
                 rows=tuple(np.array([number[n1, n2] for n1 in level]) for level in levels),
@@ -212,7 +215,7 @@ def _first_order(
             width = high - low
             if width > DENSE * period:
                 response = wavelet_response(np.arange(period) / period, wavelet) / period
-                dense.append(DenseBand(row, _frozen(response, kind)))
+                dense.append(DenseBand(row, frozen(response, kind)))
                 continue
             # the last two keep the alias of the modulus off the part of its spectrum in use
             wanted = precision.rate[0] * wavelet.sigma * period
@@ -222,7 +225,7 @@ def _first_order(
                 groups[-1] = replace(groups[-1], bands=(*groups[-1].bands, band))
             else:
                 groups.append(FirstGroup(row, size, (band,)))
-        scale = 2.0 ** -_subsampling(first[members[0]], geometry.T)
+        scale = 2.0 ** -_subsampling(first[members[0]], geometry.hop)
         levels.append(Level(members[0], len(members), length, scale, tuple(groups), tuple(dense)))
     return tuple(levels)
 
@@ -235,8 +238,8 @@ def _first_band(wavelet: Wavelet, low: int, high: int, period: int, kind: np.dty
     response = wavelet_response((centre + offset) / period, wavelet) / period / 2
     return FirstBand(
         centre,
-        _frozen(response[half - 1 :: -1], kind),
-        _frozen(response[half - 1 :], kind),
+        frozen(response[half - 1 :: -1], kind),
+        frozen(response[half - 1 :], kind),
     )
 
 
@@ -246,24 +249,11 @@ def _levels(first: list[Wavelet]) -> list[list[int]]:
     return [[n for n, wavelet in enumerate(first) if wavelet.j == j] for j in subsamplings]
 
 
-def _subsampling(wavelet: Wavelet, T: int) -> int:
+def _subsampling(wavelet: Wavelet, hop: int) -> int:
     """kymatio divides by 2 to this power at each order; the coefficients here follow it."""
-    return min(wavelet.j, int(math.log2(T)))
+    return min(wavelet.j, hop.bit_length() - 1)
 
 
 def _bins(wavelet: Wavelet, half_width: float, period: int) -> tuple[int, int]:
     low, high = support(wavelet, half_width)
     return math.floor(low * period), math.ceil(high * period) + 1
-
-
-def _average(geometry: Geometry, n_lowpass: int, kind: np.dtype) -> np.ndarray:
-    bins = np.arange(n_lowpass)
-    weights = lowpass_response(bins / geometry.period, geometry.T) * np.where(bins > 0, 2.0, 1.0)
-    phase = 2 * np.pi * (np.outer(bins, geometry.frames) % geometry.period) / geometry.period
-    return _frozen(weights[:, None] * np.cos(phase), kind)
-
-
-def _frozen(values: np.ndarray, kind: np.dtype) -> np.ndarray:
-    array = np.ascontiguousarray(values, dtype=kind)
-    array.setflags(write=False)
-    return array

@@ -3,33 +3,22 @@
 import numbers
 
 import numpy as np
-import scipy.fft
 import torch
 
-from cortexnet.scattering.cosine import ROWS, reflected_spectrum
+from cortexnet.scattering.fast import scatter
 from cortexnet.scattering.filters import wavelet_family
 from cortexnet.scattering.geometry import make_geometry
-from cortexnet.scattering.kernels import (
-    band_product,
-    modulus_in_place,
-    modulus_moments,
-    split_band,
+from cortexnet.scattering.graph import (
+    dyadic_graph,
+    graph_of_plan,
+    scatter_tensor,
+    scatter_unaveraged,
 )
 from cortexnet.scattering.meta import scattering_meta, scattering_paths
-from cortexnet.scattering.plan import (
-    PRECISIONS,
-    DenseBand,
-    FirstGroup,
-    Level,
-    Plan,
-    SecondBand,
-    make_plan,
-)
+from cortexnet.scattering.plan import PRECISIONS, make_plan
 from stimuli.errors import InputError
 
-CHUNK = 2**17  # samples a call: its buffers stay in the cache and in the allocator's free lists
 SHORTEST = 16  # samples
-SAMPLES = 2**20  # of the clips worked on together, bounds the memory
 
 
 class Scattering1D:
@@ -40,33 +29,47 @@ class Scattering1D:
     Process. 62, 4114). Wavelets, order and scale of the coefficients and frame times are those of
     kymatio 0.3.0 (Andreux et al., 2020, JMLR 21, 60).
 
-    The signal is continued by whole-sample reflection for ever, kymatio's by reflection up to a
-    power of two: frames differ only when less than about nine standard deviations of the window
-    (15 T) of padding fit, which needs signals shorter than about 30 T; see ``preset``.
+    Presets "standard" and "strict" continue the signal by whole-sample reflection for ever, kymatio
+    by reflection up to a power of two: frames differ only when less than about nine standard
+    deviations of the window fit into kymatio's padding, which needs signals shorter than about 30
+    times the longer of T and ``2**J``.
+
+    Arrays, and tensors on the CPU that want no gradient, take compiled loops; tensors that require
+    a gradient or lie on another device, and preset "kymatio", take tensor operations. For one
+    preset both give the same numbers, to 5e-6 of the order's largest coefficient.
 
     Parameters
     ----------
     J : int
-        Averages over ``2**J`` samples.
+        The slowest wavelet has the width of an average over ``2**J`` samples.
     shape : int
-        Samples of a signal, at least ``2**J`` and 16.
+        Samples of a signal, at least ``2**J``, T and 16.
     Q : int or (int, int)
         Wavelets per octave at order 1 and order 2 (1 unless given).
     T : int or None
-        Samples of the averaging window; only ``2**J`` (None).
+        Samples of the averaging window, ``2**J`` if None; a frame every ``2**floor(log2(T))``
+        samples. 0, with preset "kymatio", leaves the moduli as they are.
     preset : {"standard", "strict", "kymatio"}
-        How close to kymatio, as the largest difference over the largest coefficient of the order:
-        standard up to 3.5e-4 for J of 10 to 13 (typically 1e-4) and 5e-4 at J = 8; strict, at twice
-        the time, up to 2e-4 and 3e-4. Both sample the modulus finely enough to tend to its
-        continuous-time average, from which kymatio itself is 1e-4 off at J = 8, more below.
-        "kymatio" runs kymatio's torch front-end: its very numbers at the ends of short signals,
-        its gradients, its time.
+        How close to kymatio, as the largest difference over the largest coefficient of the order,
+        for T of 256 samples and more: standard up to 4e-4 (typically 1e-4); strict, at twice the
+        time, up to 2e-4. Both sample the modulus finely enough to tend to its continuous-time
+        average, from which kymatio itself is 1e-4 off at J = 8, more below and 5e-4 with windows
+        of ``2**(J - 5)``. "kymatio" computes on kymatio's grid, ten times slower than
+        standard: equal to 2e-6 in float32 and to 1e-7 in float64, as kymatio keeps its filters in
+        float32.
     dtype : {"float32", "float64"}
         Of the computation and of the result.
+    max_order : {2, 1}
+        1 leaves the second order out.
+    workers : int or None
+        Threads that share the signals on the CPU, as many as torch uses if None. The result does
+        not depend on it, the memory is about 150 MB a worker.
 
     Attributes
     ----------
-    T, n_coefficients, n_frames : int
+    hop : int
+        Samples from frame to frame.
+    n_coefficients, n_frames : int
     frames : (n_frames,) int array, sample number of each frame's centre
 
     Raises
@@ -83,215 +86,137 @@ class Scattering1D:
         T: int | None = None,
         preset: str = "standard",
         dtype: str = "float32",
+        max_order: int = 2,
+        workers: int | None = None,
     ):
         self.J = _count("J", J, 1)
-        self.T = 2**self.J
-        self.shape = _count("shape", shape, max(self.T, SHORTEST))
+        self.shape = _count("shape", shape, SHORTEST)
+        if self.shape < 2**self.J:
+            raise InputError(
+                f"J = {J} makes filters of 2**J = {2**self.J} samples, longer than signals of "
+                f"{shape}: choose J <= {self.shape.bit_length() - 1} or longer signals."
+            )
         octave = tuple(Q) if isinstance(Q, tuple | list) else (Q, 1)
         if len(octave) != 2:
             raise InputError(f"Q = {Q!r}: give one number of wavelets per octave, or two.")
         self.Q = (_count("Q[0]", octave[0], 1), _count("Q[1]", octave[1], 1))
-        if T is not None and T != self.T:
-            raise InputError(f"T = {T!r}: only 2**J = {self.T} (or None) is available; change J.")
         if preset not in (*PRECISIONS, "kymatio"):
             raise InputError(f"preset = {preset!r}: use one of {[*PRECISIONS, 'kymatio']}.")
         if dtype not in ("float32", "float64"):
             raise InputError(f"dtype = {dtype!r}: use 'float32' or 'float64'.")
-        self.preset, self.dtype = preset, dtype
-        self._first, self._second = (wavelet_family(self.J, q) for q in self.Q)
+        if max_order not in (1, 2):
+            raise InputError(f"max_order = {max_order!r}: use 1 or 2.")
+        self.T = 2**self.J if T is None else _count("T", T, 0)
+        if self.shape < self.T:
+            raise InputError(
+                f"T = {T} averages over more than the {shape} samples of a signal: "
+                f"choose T <= {shape} or longer signals."
+            )
+        if self.T == 0 and preset != "kymatio":
+            raise InputError(
+                "T = 0 does not average: choose T >= 1, or preset 'kymatio' for the bare moduli."
+            )
+        self.preset, self.dtype, self.max_order = preset, dtype, max_order
+        self.workers = None if workers is None else _count("workers", workers, 1)
+        self._first = wavelet_family(self.J, self.Q[0])
+        self._second = wavelet_family(self.J, self.Q[1]) if max_order == 2 else []
         self.n_coefficients = len(scattering_paths(self._first, self._second))
-        self.frames = make_geometry(self.shape, self.T).frames
-        self.n_frames = len(self.frames)
+        window = self.T or 2**self.J
+        geometry = make_geometry(self.shape, window)
+        self.hop, self.frames, self.n_frames = geometry.hop, geometry.frames, len(geometry.frames)
+        options = self.shape, self.J, self.Q, window, max_order
         if preset == "kymatio":
-            self._peer = _kymatio(self.J, self.shape, self.Q, dtype)
+            self._plan = None
+            self._graph = dyadic_graph(*options, averaged=self.T > 0)
         else:
-            self._plan = make_plan(self.shape, self.J, self.Q, PRECISIONS[preset], dtype)
+            self._plan = make_plan(*options, PRECISIONS[preset], dtype)
+            self._graph = None  # made when first wanted
 
     def __call__(self, x):
         """Scattering coefficients.
 
         Parameters
         ----------
-        x : (..., shape) numpy array or torch tensor, real and finite
-            A tensor is computed on the CPU and returned on its device.
+        x : (..., shape) numpy array or torch tensor of finite floats
 
         Returns
         -------
-        (..., n_coefficients, n_frames), of the same kind as ``x`` and of ``dtype``
+        (..., n_coefficients, n_frames), of the same kind as ``x``, of ``dtype`` and, if a tensor,
+        on its device and differentiable. With T = 0 a dict from the ``key`` of ``meta()`` to
+        (..., n_samples), each path at its own rate.
 
         Raises
         ------
         InputError
-            Another length, not real numbers, NaN or infinity, or a tensor that wants gradients
-            (which preset "kymatio" gives).
+            Another length, not floats, NaN or infinity.
         """
         if isinstance(x, torch.Tensor):
-            if self.preset == "kymatio":
-                self._check(x.detach().cpu().numpy())
-                peer = self._peer.to(x.device)
-                return peer(x.to(getattr(torch, self.dtype)).contiguous())
-            if x.requires_grad:
-                raise InputError(
-                    f"preset '{self.preset}' has no gradients: use preset 'kymatio' or x.detach()."
-                )
-            return torch.from_numpy(self(x.cpu().numpy())).to(x.device)
+            return self._of_tensor(x)
         x = np.asarray(x)
-        self._check(x)
-        if self.preset == "kymatio":
-            tensor = torch.from_numpy(np.ascontiguousarray(x, dtype=self.dtype))
-            return self._peer.cpu()(tensor).numpy()
-        out = scatter(x.reshape(-1, self.shape), self._plan)
+        self._check(x.shape, x.dtype, x.dtype.kind == "f")
+        _check_finite(x.reshape(-1, self.shape))
+        if self._plan is None:
+            result = self._of_graph(torch.from_numpy(np.ascontiguousarray(x, self.dtype)))
+            if isinstance(result, dict):
+                return {path: value.numpy() for path, value in result.items()}
+            return result.numpy()
+        workers = self.workers or torch.get_num_threads()
+        out = scatter(x.reshape(-1, self.shape), self._plan, workers)
         return out.reshape(*x.shape[:-1], self.n_coefficients, self.n_frames)
+
+    def __reduce__(self):
+        # filters are made anew, or found in the cache, where this is unpickled
+        options = self.preset, self.dtype, self.max_order, self.workers
+        return Scattering1D, (self.J, self.shape, self.Q, self.T, *options)
 
     def meta(self) -> dict:
         """Order, wavelets and names of the coefficients; see ``meta.scattering_meta``."""
         return scattering_meta(self._first, self._second)
 
-    def _check(self, x: np.ndarray) -> None:
-        if x.ndim < 1 or x.shape[-1] != self.shape:
+    def _of_tensor(self, x: torch.Tensor):
+        self._check(tuple(x.shape), x.dtype, x.is_floating_point())
+        signals = x.to(getattr(torch, self.dtype))
+        wants_gradient = x.requires_grad and torch.is_grad_enabled()
+        if self._plan is not None and x.device.type == "cpu" and not wants_gradient:
+            return torch.from_numpy(self(signals.detach().numpy()))
+        if not torch.isfinite(x).all():
+            _check_finite(x.detach().reshape(-1, self.shape).cpu().double().numpy())
+        return self._of_graph(signals)
+
+    def _of_graph(self, signals: torch.Tensor):
+        if self._graph is None:
+            self._graph = graph_of_plan(self._plan)
+        flat, leading = signals.reshape(-1, self.shape), signals.shape[:-1]
+        if self.T == 0:
+            moduli = scatter_unaveraged(flat, self._graph)
+            return {path: value.reshape(*leading, -1) for path, value in moduli.items()}
+        out = scatter_tensor(flat, self._graph)
+        return out.reshape(*leading, self.n_coefficients, self.n_frames)
+
+    def _check(self, shape: tuple, dtype, is_real: bool) -> None:
+        if len(shape) < 1 or shape[-1] != self.shape:
             raise InputError(
-                f"signals have shape {x.shape}: the last axis must be the {self.shape} samples "
-                "this transform was made for; cut or pad them, or make one for their length."
+                f"signals have shape {tuple(shape)}: the last axis must be the {self.shape} samples"
+                " this transform was made for; cut or pad them, or make one for their length."
             )
-        if x.dtype.kind not in "fiu":
-            raise InputError(f"signals are {x.dtype}: give real numbers (integers or floats).")
-        for number, signal in enumerate(x.reshape(-1, self.shape)):
-            if not np.isfinite(signal).all():
-                sample = int(np.flatnonzero(~np.isfinite(signal))[0])
-                raise InputError(
-                    f"signal {number}, sample {sample} is {signal[sample]}: "
-                    "remove or replace what is not finite."
-                )
+        if not is_real:
+            raise InputError(
+                f"signals are {dtype}: give real floats; divide integer samples by their full "
+                "scale (32768 for 16 bits)."
+            )
+
+
+def _check_finite(signals: np.ndarray) -> None:
+    for number, signal in enumerate(signals):
+        if not np.isfinite(signal).all():
+            sample = int(np.flatnonzero(~np.isfinite(signal))[0])
+            raise InputError(
+                f"signal {number}, sample {sample} is {signal[sample]}: "
+                "remove or replace what is not finite."
+            )
 
 
 def _count(name: str, value, smallest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < smallest:
         raise InputError(f"{name} = {value!r}: give a whole number of at least {smallest}.")
     return int(value)
-
-
-def _kymatio(J: int, shape: int, Q: tuple[int, int], dtype: str) -> torch.nn.Module:
-    # not from kymatio's top level, whose import fails beside current SciPy
-    from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
-
-    peer = ScatteringTorch1D(J=J, shape=shape, Q=Q)
-    return peer.to(getattr(torch, dtype))
-
-
-def scatter(signals: np.ndarray, plan: Plan) -> np.ndarray:
-    """Scattering coefficients of real signals.
-
-    Parameters
-    ----------
-    signals : (n_clips, n_samples), finite
-    plan : Plan
-
-    Returns
-    -------
-    (n_clips, n_coefficients, n_frames), in the plan's dtype
-    """
-    n_frames = plan.average.shape[1]
-    out = np.empty((len(signals), plan.n_coefficients, n_frames), plan.dtype)
-    together = int(np.clip(SAMPLES // plan.geometry.shape, 1, 64))
-    for start in range(0, len(signals), together):
-        clips = slice(start, min(start + together, len(signals)))
-        out[clips] = _scatter_together(signals[clips], plan)
-    return out
-
-
-def _scatter_together(signals, plan: Plan) -> np.ndarray:
-    # A power of two near the peak keeps squares in range and changes no digit.
-    peak = np.abs(signals).max(axis=1)
-    exponent = np.frexp(peak)[1]
-    scaled = np.ldexp(signals, -exponent[:, None]).astype(plan.dtype)
-    spectrum = reflected_spectrum(scaled, plan.cosine)
-    out = np.empty((len(signals), plan.n_coefficients, plan.average.shape[1]), plan.dtype)
-    n_lowpass = len(plan.average)
-    out[:, 0] = spectrum[:, :n_lowpass] @ plan.average / plan.geometry.period
-    mirrored = _mirrored(spectrum, plan)
-    moduli = []
-    for level in plan.levels:
-        modulus = _first_moduli(mirrored, level, plan)
-        averaged = modulus[:, :, :n_lowpass] @ plan.average
-        out[:, 1 + level.first : 1 + level.first + level.count] = averaged.transpose(1, 0, 2)
-        moduli.append(modulus)
-    for band in plan.second_bands:
-        for modulus, rows in zip(moduli, band.rows, strict=False):
-            out[:, rows] = _second_frames(modulus, band, plan)
-    return np.ldexp(out, exponent[:, None, None])
-
-
-def _mirrored(spectrum, plan: Plan) -> np.ndarray:
-    """Spectrum with the bins wanted below zero and above Nyquist, where it is its own mirror."""
-    last = spectrum.shape[1] - 1
-    return np.concatenate(
-        [
-            spectrum[:, plan.below : 0 : -1],
-            spectrum,
-            spectrum[:, last - 1 : last - 1 - plan.beyond : -1],
-        ],
-        axis=1,
-    )
-
-
-def _first_moduli(mirrored, level: Level, plan: Plan) -> np.ndarray:
-    """Spectra of the moduli of a level's bands: (n_bands, n_clips, length)."""
-    n_clips = len(mirrored)
-    moduli = np.empty((level.count, n_clips, level.length), plan.dtype)
-    for group in level.groups:
-        members = slice(group.start, group.start + len(group.bands))
-        together = max(2, CHUNK // (group.size * len(group.bands)))
-        for start in range(0, n_clips, together):
-            clips = slice(start, start + together)
-            moduli[members, clips] = _group_moduli(mirrored[clips], group, level, plan)
-    for band in level.dense:
-        for clip in range(n_clips):
-            moduli[band.row, clip] = _dense_modulus(mirrored[clip], band, level, plan)
-    return moduli
-
-
-def _group_moduli(mirrored, group: FirstGroup, level: Level, plan: Plan) -> np.ndarray:
-    n_bands, n_clips = len(group.bands), len(mirrored)
-    parts = np.empty((2, n_bands, n_clips, group.size // 2), plan.dtype)
-    for row, band in enumerate(group.bands):
-        split_band(
-            mirrored, plan.below, band.below, band.above, band.centre, parts[0, row], parts[1, row]
-        )
-    parts = parts.reshape(2, n_bands * n_clips, -1)
-    parts = scipy.fft.dct(parts, type=3, axis=-1, overwrite_x=True)
-    modulus_in_place(parts[0], parts[1])
-    spectrum = scipy.fft.dct(parts[0], type=2, axis=-1, overwrite_x=True)
-    factor = plan.dtype.type(level.scale / group.size)
-    return (spectrum[:, : level.length] * factor).reshape(n_bands, n_clips, -1)
-
-
-def _dense_modulus(mirrored, band: DenseBand, level: Level, plan: Plan) -> np.ndarray:
-    """Spectrum of one modulus (length,) sampled where the signal is."""
-    period = plan.geometry.period
-    half = mirrored[plan.below : plan.below + period // 2 + 1]
-    whole = np.concatenate([half, half[-2:0:-1]])
-    # response is scaled for a plain sum over bins
-    wave = scipy.fft.ifft(whole * band.response, norm="forward")
-    spectrum = scipy.fft.rfft(np.abs(wave)).real[: level.length]
-    return spectrum * plan.dtype.type(level.scale / period)
-
-
-def _second_frames(modulus, band: SecondBand, plan: Plan) -> np.ndarray:
-    """Averaged second-order moduli of a level: (n_clips, n_bands, n_frames)."""
-    n_bands, n_clips, length = modulus.shape
-    spectra = modulus.reshape(-1, length)
-    lowpass = band.lowpass
-    moments = np.empty((len(spectra), 2 * lowpass.n_blocks), plan.dtype)
-    together = max(ROWS, CHUNK // band.size)
-    buffer = np.empty((together, band.size), plan.dtype)
-    for start in range(0, len(spectra), together):
-        rows = spectra[start : start + together]
-        product = buffer[: len(rows)]
-        band_product(rows, band.start, band.mirrored, band.response, product)
-        wave = scipy.fft.rfft(product, axis=1)
-        modulus_moments(wave.view(plan.dtype), lowpass.position, moments[start : start + together])
-    frames = np.empty((len(spectra), plan.average.shape[1]), plan.dtype)
-    for part in lowpass.slices:
-        columns = slice(2 * part.blocks.start, 2 * part.blocks.stop)
-        frames[:, part.frames] = moments[:, columns] @ part.weights
-    return frames.reshape(n_bands, n_clips, -1).transpose(1, 0, 2)
