@@ -156,6 +156,10 @@ def train_run(
         "waveforms": waveforms,
     }
     if hasattr(model, "fit_readout"):
+        if recipe.augment or recipe.mixup or recipe.spec_augment:
+            raise InputError(
+                f"{name} is fitted in one step: augmentation, mixup and masks are for networks"
+            )
         # No checkpoint is chosen, so the validation clips serve for training too.
         order = pd.concat([clips[clips["split"] == side] for side in ("train", "valid")])
         data = ClipsModule(order.assign(split="train"), recipe.segment, **loading)

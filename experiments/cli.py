@@ -1,6 +1,7 @@
 """The command line."""
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -33,6 +34,7 @@ def main() -> None:
     from cortexnet.memory import keep_freed_memory
 
     keep_freed_memory()
+    warnings.showwarning = _show_warning
     try:
         app()
     except (ValueError, OSError) as error:
@@ -40,6 +42,11 @@ def main() -> None:
             raise
         print(f"cortexnet: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    """One line, without the place in the code."""
+    print(f"cortexnet: note: {message}", file=sys.stderr)
 
 
 def _is_of_the_input(error: Exception) -> bool:

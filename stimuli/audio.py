@@ -24,6 +24,8 @@ def _open(path):
         raise InputError(f"{path}: no such file")
     try:
         sound = soundfile.SoundFile(path)
+    except UnicodeError as error:
+        raise InputError(f"{str(path)!a}: the name is not UTF-8; rename the file") from error
     except (soundfile.SoundFileError, OSError) as error:
         message = f"{path}: not readable as audio ({error}); replace or leave it out"
         raise InputError(message) from error

@@ -19,6 +19,7 @@ its original, and none exceeds `PEAK`.
 import dataclasses
 import hashlib
 import math
+from importlib.metadata import version
 
 import numpy as np
 import soxr
@@ -285,6 +286,7 @@ class Augmenter:
     def settings(self) -> dict:
         """Everything that a copy depends on besides the sound, for the key of a cache."""
         return {
+            "versions": {name: version(name) for name in ("python-stretch", "soxr")},
             "kinds": list(self.kinds),
             "seed": self.seed,
             "copies": self.copies,

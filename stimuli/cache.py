@@ -133,8 +133,6 @@ class FeatureCache:
                     if copy:
                         x = augmenter(wave, self.sample_rate, row["clip_id"], copy)
                     _write(path, transform(x, self.sample_rate), row)
-            except UnicodeError:
-                return InputError(f"{row['path']!a}: the name is not UTF-8; rename the file")
             except InputError as error:
                 return error
             return None

@@ -24,7 +24,7 @@ def _numbers(table, column, source):
     return numbers
 
 
-def load_clips(path) -> pd.DataFrame:
+def load_clips(path, files=True) -> pd.DataFrame:
     """Read a clip table from a CSV, or make one from a folder of folders.
 
     Parameters
@@ -32,6 +32,8 @@ def load_clips(path) -> pd.DataFrame:
     path : path
         CSV with at least the columns path and label (paths relative to the CSV's folder, or
         absolute; UTF-8), or a folder for `stimuli.folder.scan_folder`.
+    files : bool
+        Whether the files must exist; `stimuli.audit` names those that do not.
 
     Returns
     -------
@@ -67,9 +69,9 @@ def load_clips(path) -> pd.DataFrame:
             table[column] = _numbers(table, column, path)
     relative = table["path"]
     table["path"] = relative.map(lambda name: str((path.parent / name).resolve()), "ignore")
-    validate_clips(table, path)
+    validate_clips(table, path, files)
     clips = complete_clips(table, relative)
-    validate_clips(clips, path)
+    validate_clips(clips, path, files)
     return clips.reset_index(drop=True)
 
 
@@ -122,6 +124,10 @@ def waveform(row, sample_rate=SAMPLE_RATE, rms=RMS) -> np.ndarray:
     InputError
         As `stimuli.audio.read_audio`.
     """
+    if not row["path"]:
+        raise InputError(
+            f"clip '{row['clip_id']}' has no sound file; name its data set or complete the copy"
+        )
     start, end = (None if pd.isna(row.get(key)) else float(row[key]) for key in SECONDS)
     x = read_audio(row["path"], sample_rate, start, end)
     if row.get("fade", 0) > 0:  # false for NaN

@@ -177,8 +177,8 @@ def load(bids_root, gtzan_root=None) -> pd.DataFrame:
     ------
     InputError
         If events are missing, malformed (naming file and line), differ between subjects, do not
-        have the dummies of this experiment or are not on the grid of volumes, or a track is not
-        found.
+        have the dummies of this experiment or are not on the grid of volumes, or no track is
+        found. Where some tracks are missing a warning counts them and their path is "".
     """
     bids_root = Path(bids_root)
     folders = [f for f in sorted(bids_root.glob("sub-*")) if any(f.glob("func/*_events.tsv"))]
@@ -214,7 +214,7 @@ def load_orders(folder=None, gtzan_root=None) -> pd.DataFrame:
     Raises
     ------
     InputError
-        As `stimuli.orders.read_runs`, or if a track is not found.
+        As `stimuli.orders.read_runs`, or if no track is found.
     """
     return presentation_table(read_runs(folder), REPETITION_TIME, folder or "ds003720", gtzan_root)
 

@@ -151,11 +151,8 @@ def cut_clip(row, sample_rate=SAMPLE_RATE, fade_seconds=2.0, rms=RMS) -> np.ndar
         GTZAN's, or would exceed full scale.
     """
     path = row["path"]
-    try:
-        x = read_audio(path, sample_rate, row["start"], row["end"])
-        rate = soundfile.info(path).samplerate
-    except UnicodeError as error:
-        raise InputError(f"{path!a}: the name is not UTF-8; rename the file") from error
+    x = read_audio(path, sample_rate, row["start"], row["end"])
+    rate = soundfile.info(path).samplerate
     if rate < min(sample_rate, _GTZAN_RATE):
         raise InputError(
             f"{path}: sampled at {rate} Hz, so nothing above {rate // 2} Hz is left; replace it or "

@@ -1,5 +1,7 @@
 """The presentation table of ds003720, from whichever files tell the order of the clips."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
@@ -76,10 +78,11 @@ def _paths(tracks, gtzan_root):
     if missing:
         genre = missing[0].split(".")[0]
         others = f" (and {len(missing) - 1} more tracks)" if len(missing) > 1 else ""
-        raise InputError(
-            f"{gtzan_root}: no {genre}/{missing[0]}.wav, .au, .flac or .mp3{others}; is this GTZAN?"
-        )
-    return [str(found[track]) for track in tracks]
+        what = f"{gtzan_root}: no {genre}/{missing[0]}.wav, .au, .flac or .mp3{others}"
+        if not found.keys() & set(tracks):
+            raise InputError(f"{what}; is this GTZAN?")
+        warnings.warn(f"{what}; these clips have no sound", stacklevel=4)
+    return [str(found.get(track, "")) for track in tracks]
 
 
 def presentation_table(runs, repetition_time, source, gtzan_root=None) -> pd.DataFrame:
@@ -102,7 +105,8 @@ def presentation_table(runs, repetition_time, source, gtzan_root=None) -> pd.Dat
     Raises
     ------
     InputError
-        If one clip is two excerpts, an event is not on the grid of volumes or a track is not found.
+        If one clip is two excerpts, an event is not on the grid of volumes or no track is found.
+        Where some tracks are missing a warning counts them and their path is "".
     """
     parts = []
     for (task, number), events in runs.items():

@@ -86,7 +86,7 @@ def complete_clips(clips, relative) -> pd.DataFrame:
     return clips[[*COLUMNS, *extra]]
 
 
-def validate_clips(clips, source) -> None:
+def validate_clips(clips, source, files=True) -> None:
     """Refuse a table that cannot be used.
 
     Parameters
@@ -96,6 +96,8 @@ def validate_clips(clips, source) -> None:
         (the header is line 1).
     source : path or str
         Named in the messages.
+    files : bool
+        Whether the files must exist.
 
     Raises
     ------
@@ -134,10 +136,11 @@ def validate_clips(clips, source) -> None:
                 f"{source}, line {line[second]}: clip_id '{name}' is already on line {line[first]} "
                 f"({clips['path'].iloc[first]}, {clips['path'].iloc[second]}); make it unique"
             )
-    refuse(
-        ~clips["path"].map(lambda path: Path(path).is_file()).to_numpy(dtype=bool),
-        lambda row: f"file not found: {row['path']}",
-    )
+    if files:
+        refuse(
+            ~clips["path"].map(lambda path: Path(path).is_file()).to_numpy(dtype=bool),
+            lambda row: f"file not found: {row['path']}",
+        )
     if "start" in clips and "end" in clips:
         refuse(
             clips["start"].fillna(0) >= clips["end"].fillna(np.inf),

@@ -389,3 +389,25 @@ def test_the_experiment_has_its_720_names(data_dir, tmp_path):
     assert "Test_run-06-40_reggae.00013_15s.wav" in names
     every = ds003720.load(data_dir / "ds003720")
     assert every.loc[~every["dummy"], "file"].nunique() == 720
+
+
+def test_a_copy_of_gtzan_that_lacks_a_track_gives_the_other_clips(data, table, tmp_path):
+    lacking = tmp_path / "lacking"
+    lost = table["track"][1]
+    for path in sorted(data.glob("genres/*/*.wav")):
+        if path.stem != lost:
+            (lacking / path.parent.name).mkdir(parents=True, exist_ok=True)
+            os.link(path, lacking / path.parent.name / path.name)
+    with pytest.warns(UserWarning, match=rf"no .*{lost}\.wav.*these clips have no sound"):
+        presentations = ds003720.load(data / "bids", lacking)
+    result = prepare(presentations, tmp_path / "out", fade_seconds=0.5)
+    assert [lost in problem["what"] for problem in result.problems] == [True]
+    assert result.summary["counts"]["clips"] == 59
+    with pytest.raises(InputError, match="is this GTZAN"):
+        ds003720.load(data / "bids", _other_music(tmp_path / "other"))
+
+
+def _other_music(folder):
+    (folder / "blues").mkdir(parents=True)
+    write_audio(folder / "blues" / "blues.99999.wav", _noise(0, 1), RATE)
+    return folder

@@ -31,15 +31,13 @@ def extract(
 ) -> None:
     """Write the activity of every area for every clip; the same command resumes."""
     from cortexnet.activations import extract as run_extract
+    from experiments.clips import is_bids, read_clips
     from experiments.models import load_source
-    from stimuli import InputError, ds003720, load_clips
+    from stimuli import InputError
 
-    if (stimuli / "dataset_description.json").exists():
-        if gtzan is None:
-            raise InputError(f"{stimuli}: a BIDS folder holds no sounds; name GTZAN's with --gtzan")
-        clips = ds003720.unique_clips(ds003720.load(stimuli, gtzan))
-    else:
-        clips = load_clips(stimuli)
+    if is_bids(stimuli) and gtzan is None:
+        raise InputError(f"{stimuli}: a BIDS folder holds no sounds; name GTZAN's with --gtzan")
+    clips = read_clips(stimuli, gtzan)
     found = load_source(source, clips, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     print(

@@ -11,7 +11,10 @@ from rich.console import Console
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Stimuli = Annotated[
-    Path, typer.Option(help="Clip table (CSV with path and label) or folder of folders.")
+    Path,
+    typer.Option(
+        help="Clip table (CSV with path and label), folder of folders or prepared folder."
+    ),
 ]
 
 

@@ -34,6 +34,15 @@ def models(as_json: Json = False) -> None:
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the clips.")]
 Batch = Annotated[int | None, typer.Option(min=2, help="Segments a step.")]
 Rate = Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")]
+Augment = Annotated[
+    bool, typer.Option("--augment", help="Train on random augmented copies of the clips.")
+]
+Mixup = Annotated[
+    float, typer.Option(min=0, help="Beta parameter of mixtures of two segments; 0: none.")
+]
+SpecAugment = Annotated[
+    bool, typer.Option("--spec-augment", help="Mask bands and frames of the spectrogram.")
+]
 
 
 @app.command(epilog="Example: cortexnet train --model cortexnet_z --stimuli genres --out runs/z")
@@ -47,20 +56,30 @@ def train(
     epochs: Epochs = None,
     batch_size: Batch = None,
     learning_rate: Rate = None,
+    augment: Augment = False,
+    mixup: Mixup = 0.0,
+    spec_augment: SpecAugment = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Train a model; the same command resumes an interrupted run."""
     from cortexnet.runs import train_run
     from cortexnet.training import Recipe
+    from experiments.clips import read_clips
     from experiments.provenance import write_provenance
-    from stimuli import load_clips
 
     recipe = Recipe.of(
-        model, seed=seed, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+        model,
+        seed=seed,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        augment=augment,
+        mixup=mixup,
+        spec_augment=spec_augment,
     )
     run = train_run(
-        model, load_clips(stimuli), out, recipe, valid_fraction, progress=sys.stderr.isatty()
+        model, read_clips(stimuli), out, recipe, valid_fraction, progress=sys.stderr.isatty()
     )
     write_provenance(out, run.card, (stimuli,))
     if as_json:
@@ -81,9 +100,9 @@ def evaluate(
 ) -> None:
     """Segment and clip accuracy on clips that share no group with training."""
     from cortexnet.runs import evaluate_run, load_run
-    from stimuli import load_clips
+    from experiments.clips import read_clips
 
-    evaluation = evaluate_run(load_run(run), None if stimuli is None else load_clips(stimuli))
+    evaluation = evaluate_run(load_run(run), None if stimuli is None else read_clips(stimuli))
     evaluation.save(run)
     if as_json:
         show(evaluation.report)
@@ -102,21 +121,31 @@ def crossval(
     epochs: Epochs = None,
     batch_size: Batch = None,
     learning_rate: Rate = None,
+    augment: Augment = False,
+    mixup: Mixup = 0.0,
+    spec_augment: SpecAugment = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Grouped cross-validation: no group is ever on both sides of a split."""
     from cortexnet.crossval import crossval as run_crossval
     from cortexnet.training import Recipe
+    from experiments.clips import read_clips
     from experiments.provenance import write_provenance
-    from stimuli import load_clips
 
     out = out or Path("runs") / f"crossval-{model}"
     recipe = Recipe.of(
-        model, seed=seed, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+        model,
+        seed=seed,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        augment=augment,
+        mixup=mixup,
+        spec_augment=spec_augment,
     )
     result = run_crossval(
-        model, load_clips(stimuli), folds, out, recipe, progress=sys.stderr.isatty(), report=say
+        model, read_clips(stimuli), folds, out, recipe, progress=sys.stderr.isatty(), report=say
     )
     write_provenance(out, {"model": model, "folds": folds, "seed": seed}, (stimuli,))
     if as_json:
