@@ -75,6 +75,14 @@ def audit(clips, sound=True, workers=None, progress=None, strict_artists=False) 
     known, doubts = known_recordings(table, heard_pairs)
     pairs = strongest([*shared_names(table, strict_artists), *(replicas or ()), *known])
     leaks, same_side = _by_side(pairs, table)
+    if "leak" in table:
+        marked = set(table.loc[table["leak"].eq(True) & (table["split"] != "test"), "clip_id"])
+        left_out = sum(bool({pair.a, pair.b} & marked) for pair in leaks.itertuples())
+        if left_out:
+            notes.append(
+                f"{left_out} of {len(leaks)} leaks are of clips that the table marks (column leak): "
+                "training and encoding leave these clips out."
+            )
     problems += _label_conflicts(pairs, table)
     problems = pd.DataFrame(
         [(p.path, p.what, p.severity) for p in problems], columns=["path", "what", "severity"]

@@ -134,6 +134,7 @@ def test_the_experiments_leaks_are_found_without_sound(data_dir):
             "hiphop.00049 hiphop.00069",
         )
     }
+    assert any(note.startswith("6 of 6 leaks are of clips that") for note in report["notes"])
     kinds = [pair["kind"] for pair in report["related"]]
     assert (kinds.count("replica"), kinds.count("same recording")) == (10, 16)
 
