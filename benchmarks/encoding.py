@@ -1,11 +1,20 @@
 """Ridge with run-wise cross-validation against himalaya: same folds, alphas and threads.
 
-python -P benchmarks/encoding.py [--targets 5000] [--features 400] [--threads 1]
+python -P benchmarks/encoding.py [dual primal long nested job] [--threads 1] [--targets 5000]
+
+Prints one JSON line a case. Ours and the peer's runs alternate and the fastest of each counts
+(--repeats); max_error and same_alpha are against the peer in float64. "nested" times the peer on
+--outer of its outer folds and scales up. "job" has no peer: it times one layer of the full job
+from a memory-mapped response file, all that `fit_layers` does for a layer.
 """
 
 import argparse
 import json
+import resource
+import tempfile
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from himalaya.kernel_ridge import KernelRidgeCV
@@ -14,61 +23,172 @@ from himalaya.scoring import r2_score
 from sklearn.model_selection import LeaveOneGroupOut
 from threadpoolctl import threadpool_limits
 
-from encoding.ridge import kfold
+from encoding import fit_layers
+from encoding.ridge.kfold import cv_fit
+from encoding.ridge.nested import nested_cv
+
+
+@dataclass(frozen=True)
+class Case:
+    n: int
+    p: int
+    targets: int
+    runs: int
+    n_alphas: int
+
+
+CASES = {
+    "dual": Case(1800, 2000, 20_000, 5, 10),
+    "primal": Case(1800, 400, 20_000, 5, 10),
+    "long": Case(4800, 1024, 2_000, 12, 20),
+    "nested": Case(1800, 2000, 2_000, 18, 10),
+    "job": Case(4800, 1024, 60_000, 12, 20),  # units; times 4 delays
+}
+_TEST_ROWS = 2400
+_REPEATS = 4
+_JUDGED = 2000  # targets whose alphas and scores are compared with the peer's in float64
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=1800)
-    parser.add_argument("--features", type=int, default=400)
-    parser.add_argument("--targets", type=int, default=5000)
-    parser.add_argument("--runs", type=int, default=5)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", default=["dual", "primal", "long", "nested"])
+    parser.add_argument("--targets", type=int, help="instead of the case's own number")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--outer", type=int, default=2)
     given = parser.parse_args()
-    n, p, v = given.samples, given.features, given.targets
+    for name in given.cases:
+        case = CASES[name]
+        v = given.targets or case.targets
+        with threadpool_limits(given.threads):
+            if name == "job":
+                result = full_job(case, v)
+            elif name == "nested":
+                result = nested(case, v, given.outer)
+            else:
+                result = kfold(case, v, given.repeats)
+        label = f"ridge {name} n{case.n} p{case.p} v{v} runs{case.runs} alphas{case.n_alphas}"
+        line = {"bench": label, **result, "n": case.n, "threads": given.threads}
+        print(json.dumps(line), flush=True)
+
+
+def data(case: Case, v: int) -> tuple[np.ndarray, ...]:
+    """Features, targets from no signal to a strong one, run labels, alphas."""
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((n, p)).astype(np.float32)
-    X = (X - X.mean(0)) / np.sqrt(p)
-    weights = rng.standard_normal((p, v)).astype(np.float32)
-    # From nothing to a strong signal, so that targets choose different alphas.
-    Y = X @ weights * np.linspace(0, 2, v, dtype=np.float32)
-    Y += rng.standard_normal((n, v)).astype(np.float32)
+    X = rng.standard_normal((case.n, case.p), np.float32)
+    X = (X - X.mean(0)) / np.float32(np.sqrt(case.p))
+    Y = X @ rng.standard_normal((case.p, v), np.float32) * np.linspace(0, 2, v, dtype=np.float32)
+    Y += rng.standard_normal((case.n, v), np.float32)
     Y -= Y.mean(0)
-    alphas = np.logspace(-3, 5, 10)
-    runs = np.repeat(np.arange(given.runs), -(-n // given.runs))[:n]
-    splits = list(LeaveOneGroupOut().split(X, groups=runs))
+    runs = np.arange(case.n) * case.runs // case.n
+    return X, Y, runs, np.logspace(-3, 5, case.n_alphas)
 
-    with threadpool_limits(given.threads):
-        start = time.perf_counter()
-        scores = kfold.cv_scores(X, Y, alphas, splits)
-        best = alphas[np.argmax(scores, 0)]
-        kfold.fit(X, Y, best)
-        ours = time.perf_counter() - start
 
+def leave_one_out(X, runs) -> list:
+    return list(LeaveOneGroupOut().split(X, groups=runs))
+
+
+def peer_for(X, alphas, splits):
+    if X.shape[1] < len(X):
         settings = {"score_func": r2_score, "warn": False}
-        if p < n:
-            peer = RidgeCV(alphas=alphas, fit_intercept=True, cv=splits, solver_params=settings)
-        else:
-            peer = KernelRidgeCV(alphas=alphas, cv=splits, solver_params=settings)
-        start = time.perf_counter()
-        peer.fit(X, Y)
-        theirs = time.perf_counter() - start
+        return RidgeCV(alphas=alphas, fit_intercept=True, cv=splits, solver_params=settings)
+    settings = {"score_func": r2_score}
+    return KernelRidgeCV(alphas=alphas, fit_intercept=True, cv=splits, solver_params=settings)
 
-    print(
-        json.dumps(
-            {
-                "bench": f"ridge n{n} p{p} v{v} runs{given.runs}",
-                "ours_seconds": round(ours, 2),
-                "peer": f"himalaya {type(peer).__name__}",
-                "peer_seconds": round(theirs, 2),
-                "ratio": round(theirs / ours, 2),
-                "max_error": float(np.abs(scores.max(0) - np.ravel(peer.cv_scores_)).max()),
-                "same_alpha": float(np.mean(np.isclose(best, peer.best_alphas_))),
-                "n": n,
-                "threads": given.threads,
-            }
-        )
+
+def timed(work) -> tuple[float, object]:
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def compared(ours, theirs, peer, max_error, same_alpha) -> dict:
+    return {
+        "ours_seconds": round(ours, 2),
+        "peer": f"himalaya {type(peer).__name__}",
+        "peer_seconds": round(theirs, 2),
+        "ratio": round(theirs / ours, 2),
+        "max_error": float(max_error),
+        "same_alpha": float(same_alpha),
+    }
+
+
+def kfold(case: Case, v: int, repeats: int) -> dict:
+    """Scores, alphas and weights on all rows."""
+    X, Y, runs, alphas = data(case, v)
+    splits = leave_one_out(X, runs)
+    peer = peer_for(X, alphas, splits)
+    ours = theirs = np.inf
+    for _ in range(repeats):
+        seconds, (scores, best, _, _) = timed(lambda: cv_fit(X, Y, alphas, splits))
+        ours = min(ours, seconds)
+        theirs = min(theirs, timed(lambda: peer.fit(X, Y))[0])
+    single = np.mean(np.isclose(best, peer.best_alphas_))
+    # Accuracy against the peer in float64: in float32 its own rounding decides near ties.
+    some = np.unique(np.linspace(0, v - 1, _JUDGED).astype(int))
+    exact = peer_for(X, alphas, splits).fit(X.astype(float), Y[:, some].astype(float))
+    error = np.abs(scores.max(0)[some] - np.ravel(exact.cv_scores_)).max()
+    same = np.mean(np.isclose(best[some], exact.best_alphas_))
+    return compared(ours, theirs, peer, error, same) | {"same_alpha_float32": float(single)}
+
+
+def nested(case: Case, v: int, n_outer: int) -> dict:
+    """Held-out predictions of every run, alphas chosen inside."""
+    X, Y, runs, alphas = data(case, v)
+    ours, result = timed(lambda: nested_cv(X, Y, runs, alphas))
+    outer = leave_one_out(X, runs)
+    theirs, errors, same = 0.0, [], []
+    for run, (train, test) in enumerate(outer[:n_outer]):
+        peer = peer_for(X[train], alphas, leave_one_out(train, runs[train]))
+        seconds, predicted = timed(lambda: peer.fit(X[train], Y[train]).predict(X[test]))  # noqa: B023
+        theirs += seconds * len(outer) / n_outer
+        agree = np.isclose(result.best_alphas[run], peer.best_alphas_)
+        same.append(agree.mean())
+        errors.append(np.abs(predicted - result.predictions[test])[:, agree].max())
+    return compared(ours, theirs, peer, max(errors), np.mean(same)) | {"outer_timed": n_outer}
+
+
+def full_job(case: Case, v: int) -> dict:
+    """One layer: delays, kernel, alphas by leave-one-run-out, predictions of test repeats."""
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    n = case.n + _TEST_ROWS
+    # Activations: a long spectrum, smooth in time.
+    X = rng.standard_normal((n, case.p), np.float32)
+    X[1:] += 0.7 * X[:-1]
+    X = X @ (rng.standard_normal((case.p, case.p), np.float32) * np.arange(1, case.p + 1) ** -0.7)
+    X = X.astype(np.float32)
+    clip = np.arange(_TEST_ROWS // _REPEATS)
+    samples = pd.DataFrame(
+        {
+            "run": [f"train-{i * case.runs // case.n}" for i in range(case.n)]
+            + ["test"] * _TEST_ROWS,
+            "split": ["train"] * case.n + ["test"] * _TEST_ROWS,
+            "clip_id": [f"c{i // 10}" for i in range(case.n)]
+            + [f"t{i // 10}" for i in np.tile(clip, _REPEATS)],
+            "time": [i % 10 * 1.5 for i in range(case.n)]
+            + [i % 10 * 1.5 for i in np.tile(clip, _REPEATS)],
+            "repeat": [1] * case.n + np.repeat(np.arange(1, _REPEATS + 1), len(clip)).tolist(),
+        }
     )
+    signal = (X / X.std()) @ rng.standard_normal((case.p, 64), np.float32) / np.sqrt(case.p)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "responses.npy"
+        mapped = np.lib.format.open_memmap(path, "w+", np.float32, (n, v))
+        for start in range(0, v, 4096):
+            part = mapped[:, start : start + 4096]
+            part[:] = rng.standard_normal(part.shape, np.float32)
+            part += signal @ rng.standard_normal((64, part.shape[1]), np.float32)
+        mapped.flush()
+        Y = np.load(path, mmap_mode="r")
+        alphas = np.logspace(-3, 5, case.n_alphas)
+        seconds, _ = timed(lambda: fit_layers({"layer": X}, Y, samples, alphas=alphas))
+    return {
+        "ours_seconds": round(seconds, 2),
+        "peer": None,
+        "peak_gigabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    }
 
 
 if __name__ == "__main__":

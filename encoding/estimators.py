@@ -92,10 +92,10 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             design = (design - mean) / scale
         else:
             mean, scale = np.zeros(design.shape[1], X.dtype), np.ones(design.shape[1], X.dtype)
-        self.cv_scores_ = kfold.cv_scores(design, Y, alphas, splits, batch=self.n_targets_batch)
-        self.best_alphas_ = alphas[np.argmax(self.cv_scores_, 0)]
+        self.cv_scores_, self.best_alphas_, coef, intercept = kfold.cv_fit(
+            design, Y, alphas, splits, batch=self.n_targets_batch
+        )
         kfold.warn_at_edge(self.best_alphas_, alphas)
-        coef, intercept = kfold.fit(design, Y, self.best_alphas_, batch=self.n_targets_batch)
         coef = coef / scale[:, None]
         intercept = intercept - mean @ coef
         if y.ndim == 1:

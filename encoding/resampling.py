@@ -3,7 +3,9 @@
 Responses and features are both autocorrelated, so volumes are not exchangeable: shuffling them
 one by one makes 12-20 % of null targets "significant" at 5 %. Whole clips are exchanged instead.
 Every statistic here is a sum over blocks, so blocks are multiplied once and resamples only add.
-Resample i draws from its own generator, so results do not depend on batch sizes.
+Resample i draws from its own generator and targets are worked through in batches, so results
+depend neither on batch sizes nor on the number of threads, and no array of resamples x targets
+is ever held.
 """
 
 from __future__ import annotations
@@ -16,7 +18,19 @@ import pandas as pd
 import scipy.sparse
 from scipy.stats import false_discovery_control
 
-from .errors import InputError
+from .blocks import (
+    CROSSED,
+    Resamples,
+    add_regions,
+    check_pair,
+    factor_regions,
+    find_blocks,
+    generators,
+    in_batches,
+    interval,
+    spread,
+    unit_columns,
+)
 
 _BATCH = 512
 
@@ -72,6 +86,7 @@ def permutation_test(
     n_permutations: int = 2000,
     seed: int = 0,
     crossed: bool = False,
+    n_jobs: int | None = None,
 ) -> Permutation:
     """Test held-out correlations by permuting whole clips within runs.
 
@@ -89,65 +104,48 @@ def permutation_test(
         from separate training runs. Run a then helps to predict b and b to predict a: what the
         two share by chance enters twice, which doubles the variance of r under the null beyond
         what permuting fixed predictions shows. The null is widened by sqrt(2) to make up.
+    n_jobs : int, optional
+        Threads; default: all CPUs. Without effect on the result.
 
     Returns
     -------
     Permutation
     """
-    _check(predictions, responses)
-    owners, members = _blocks(runs, blocks, len(predictions))
-    table = pd.DataFrame({"run": owners, "length": [len(m) for m in members]})
-    classes = [np.asarray(i) for i in table.groupby(["run", "length"], sort=False).indices.values()]
-    alone = sum(len(c) == 1 for c in classes)
-    if alone:
-        warnings.warn(
-            f"{alone} of {len(members)} blocks share their length with no other block of their "
-            "run and stay in place: the test is conservative",
-            stacklevel=2,
+    check_pair(predictions, responses)
+    owners, members = find_blocks(runs, blocks, len(predictions))
+    classes = _exchangeable(owners, members)
+    chosen, n_pairs = _draw(classes, len(members), n_permutations, seed)
+    codes, names = factor_regions(regions, responses.shape[1])
+
+    def one_batch(columns):
+        return _permute_batch(
+            responses[:, columns],
+            predictions[:, columns],
+            [np.stack([members[b] for b in c]) for c in classes],
+            chosen,
+            np.float32(CROSSED if crossed else 1),
+            codes[columns],
         )
 
-    # Row 0 is the identity: observed and permuted sums are then added up in the same order.
-    chosen = np.empty((n_permutations + 1, len(members)), np.int64)
-    offset, column = 0, 0
-    for c in classes:
-        chosen[:, column : column + len(c)] = offset + np.arange(len(c)) * len(c)
-        chosen[0, column : column + len(c)] += np.arange(len(c))
-        offset, column = offset + len(c) ** 2, column + len(c)
-    for i, rng in enumerate(_generators(seed, n_permutations), start=1):
-        column = 0
-        for c in classes:
-            chosen[i, column : column + len(c)] += rng.permutation(len(c))
-            column += len(c)
+    region_products = np.zeros((n_pairs, len(names)))
+    observed = np.empty(responses.shape[1], np.float32)
+    exceed = np.empty(responses.shape[1], np.int64)
+    highest = np.full(n_permutations, -np.inf, np.float32)
+    for columns, part in in_batches(one_batch, responses.shape[1], _BATCH, n_jobs):
+        observed[columns], exceed[columns], of_batch, present, sums = part
+        np.maximum(highest, of_batch, out=highest)
+        region_products[:, present] += sums
     picks = scipy.sparse.csr_matrix(
         (
-            np.ones(chosen.size, np.float32),
+            np.ones(chosen.size),
             chosen.ravel(),
             np.arange(0, chosen.size + 1, len(members)),
         ),
-        shape=(n_permutations + 1, offset),
+        shape=(len(chosen), n_pairs),
     )
-
-    names, membership = _membership(regions, responses.shape[1])
-    region_sums = np.zeros((n_permutations + 1, len(names)))
-    observed = np.empty(responses.shape[1], np.float32)
-    exceed = np.empty(responses.shape[1], np.int64)
-    highest = np.full(n_permutations, -np.inf)
-    for start in range(0, responses.shape[1], _BATCH):
-        columns = slice(start, start + _BATCH)
-        zy, zp = _unit(responses[:, columns]), _unit(predictions[:, columns])
-        products = []  # per class (n_blocks, n_blocks, batch): response block times predicted block
-        for c in classes:
-            rows = np.stack([members[b] for b in c])  # (n_blocks, length)
-            y, p = zy[rows], zp[rows]  # (n_blocks, length, batch)
-            product = np.matmul(y.transpose(2, 0, 1), p.transpose(2, 1, 0))
-            products.append(product.reshape(len(product), -1).T)
-        null = picks @ np.concatenate(products)  # (n_permutations + 1, batch)
-        if crossed:
-            null[1:] *= np.float32(np.sqrt(2))
-        observed[columns] = null[0]
-        exceed[columns] = (null[1:] >= null[0]).sum(0)
-        np.maximum(highest, null[1:].max(1), out=highest)
-        region_sums += null @ membership[columns]
+    region_sums = picks @ region_products  # the mean over a region permutes like its targets
+    if crossed:
+        region_sums[1:] *= CROSSED
     p = (exceed + 1) / (n_permutations + 1)
     above = n_permutations - np.searchsorted(np.sort(highest), observed, side="left")
     region_exceed = (region_sums[1:] >= region_sums[0]).sum(0)
@@ -169,8 +167,13 @@ def block_bootstrap(
     regions=None,
     n_resamples: int = 1000,
     seed: int = 0,
+    crossed: bool = False,
+    n_jobs: int | None = None,
 ) -> Bootstrap:
     """Intervals of held-out correlations from resampled clips, stratified by run.
+
+    Intervals of single targets are a little narrow, as those of few and short blocks are: with
+    60 clips of ten volumes in six runs and AR(.5) noise, nominal 95 % cover .88-.92.
 
     Parameters
     ----------
@@ -180,80 +183,101 @@ def block_bootstrap(
     regions : (n_targets,) names, optional
     n_resamples : int
     seed : int
+    crossed : bool
+        Each run was predicted from the other runs among `responses` (leave-one-run-out). Draws
+        are then spread by sqrt(2) about the observed value. Without it, intervals as above cover
+        .77-.86 (r from 0 to .7), with it .90-.97.
+    n_jobs : int, optional
+        Threads; default: all CPUs. Without effect on the result.
 
     Returns
     -------
     Bootstrap
     """
-    _check(predictions, responses)
-    owners, members = _blocks(runs, blocks, len(predictions))
-    strata = list(pd.Series(owners).groupby(owners, sort=False).indices.values())
-    counts = np.zeros((n_resamples, len(members)))
-    for i, rng in enumerate(_generators(seed, n_resamples)):
-        for stratum in strata:
-            drawn = rng.integers(len(stratum), size=len(stratum))
-            counts[i, stratum] = np.bincount(drawn, minlength=len(stratum))
-    rows = np.concatenate(members)
-    sizes = np.array([len(m) for m in members])
-    starts = np.cumsum(sizes) - sizes
-    total = (counts @ sizes)[:, None]
+    check_pair(predictions, responses)
+    resamples = Resamples(runs, blocks, len(predictions), n_resamples, seed)
+    factor = CROSSED if crossed else 1.0
+    codes, names = factor_regions(regions, responses.shape[1])
 
-    names, membership = _membership(regions, responses.shape[1])
-    means = np.zeros((n_resamples, len(names)))
-    interval = np.empty((responses.shape[1], 2))
+    def one_batch(columns):
+        r = resamples.correlations(predictions[:, columns], responses[:, columns])
+        present, local = np.unique(codes[columns], return_inverse=True)
+        sums = np.zeros((len(present), n_resamples + 1))
+        add_regions(sums, local, r)
+        return interval(spread(r, factor)), present, sums
 
-    def resampled(values):
-        return counts @ np.add.reduceat(values, starts, axis=0)  # (n_resamples, batch)
-
-    for start in range(0, responses.shape[1], _BATCH):
-        columns = slice(start, start + _BATCH)
-        y = _unit(responses[rows, columns]).astype(np.float64)
-        p = _unit(predictions[rows, columns]).astype(np.float64)
-        sum_y, sum_p = resampled(y), resampled(p)
-        var_y = resampled(y * y) - sum_y**2 / total
-        var_p = resampled(p * p) - sum_p**2 / total
-        covariance = resampled(y * p) - sum_y * sum_p / total
-        norm = np.sqrt(np.maximum(var_y * var_p, 0))
-        r = np.divide(covariance, norm, out=np.zeros_like(norm), where=norm > 0)
-        interval[columns] = np.percentile(r, [2.5, 97.5], axis=0).T
-        means += r @ membership[columns]
-    means /= membership.sum(0)
-    return Bootstrap(interval, names, np.percentile(means, [2.5, 97.5], axis=0).T, means)
+    intervals = np.empty((responses.shape[1], 2))
+    means = np.zeros((len(names), n_resamples + 1))
+    width = resamples.width(_BATCH)
+    for columns, part in in_batches(one_batch, responses.shape[1], width, n_jobs):
+        intervals[columns], present, sums = part
+        means[present] += sums
+    means = spread(means / np.bincount(codes)[:, None], factor)
+    return Bootstrap(intervals, names, interval(means), np.ascontiguousarray(means.T))
 
 
-def _check(predictions, responses) -> None:
-    if predictions.ndim != 2 or predictions.shape != responses.shape:
-        raise InputError(
-            f"predictions have shape {predictions.shape}, responses {responses.shape}; "
-            "give (n_samples, n_targets) for both"
+def _exchangeable(owners, members) -> list[np.ndarray]:
+    """Numbers of the blocks that may trade places: of one run and length."""
+    table = pd.DataFrame({"run": owners, "length": [len(m) for m in members]})
+    classes = [np.asarray(i) for i in table.groupby(["run", "length"], sort=False).indices.values()]
+    alone = sum(len(c) == 1 for c in classes)
+    if alone:
+        warnings.warn(
+            f"{alone} of {len(members)} blocks share their length with no other block of their "
+            "run and stay in place: the test is conservative",
+            stacklevel=3,
         )
+    return classes
 
 
-def _generators(seed, n):
-    return (np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(i,))) for i in range(n))
+def _draw(classes, n_blocks, n_permutations, seed) -> tuple[np.ndarray, int]:
+    """Pairs (response block, predicted block) that each permutation adds up, and their number.
+
+    Returns
+    -------
+    chosen : (n_permutations + 1, n_blocks) int32
+        Row 0 is the identity: observed and permuted sums are then added up in the same order.
+    n_pairs : int
+        Sum over classes of the squared number of blocks.
+    """
+    chosen = np.empty((n_permutations + 1, n_blocks), np.int32)
+    offset, column = 0, 0
+    for c in classes:
+        chosen[:, column : column + len(c)] = offset + np.arange(len(c)) * len(c)
+        chosen[0, column : column + len(c)] += np.arange(len(c))
+        offset, column = offset + len(c) ** 2, column + len(c)
+    for i, rng in enumerate(generators(seed, n_permutations), start=1):
+        column = 0
+        for c in classes:
+            chosen[i, column : column + len(c)] += rng.permutation(len(c))
+            column += len(c)
+    return chosen, offset
 
 
-def _blocks(runs, blocks, n_samples):
-    """Run and row numbers of every block."""
-    table = pd.DataFrame({"run": np.asarray(runs), "block": np.asarray(blocks)})
-    if len(table) != n_samples:
-        raise InputError(f"runs and blocks have {len(table)} rows, expected {n_samples}")
-    groups = table.groupby(["run", "block"], sort=False).indices
-    return np.array([run for run, _ in groups]), [np.asarray(rows) for rows in groups.values()]
+def _permute_batch(responses, predictions, classes, chosen, widen, codes):
+    """Null distribution of a batch of targets.
 
+    classes : row numbers (n_blocks, length) of each class of exchangeable blocks
 
-def _membership(regions, n_targets):
-    """Names of the regions and a one-hot matrix (n_targets, n_regions)."""
-    regions = np.full(n_targets, "") if regions is None else np.asarray(regions).astype(str)
-    if regions.shape != (n_targets,):
-        raise InputError(f"regions have shape {regions.shape}, expected ({n_targets},)")
-    code, names = pd.factorize(regions)
-    return np.asarray(names), (code[:, None] == np.arange(len(names))).astype(float)
+    Returns
+    -------
+    observed, exceed, highest : see `kernels.permuted_sums`
+    present : regions in the batch
+    sums : (n_pairs, len(present)) block products summed over their targets
+    """
+    from .kernels import TILE, permuted_sums
 
-
-def _unit(values) -> np.ndarray:
-    """Columns centred and of unit norm; constant columns become 0."""
-    values = np.asarray(values, np.float32)
-    values = values - values.mean(0, dtype=np.float64).astype(np.float32)
-    norm = np.sqrt(np.einsum("tv,tv->v", values, values, dtype=np.float64)).astype(np.float32)
-    return np.divide(values, norm, out=np.zeros_like(values), where=norm > 0)
+    zy, zp = unit_columns(responses), unit_columns(predictions)
+    width = zy.shape[1]
+    padded = -(-width // TILE) * TILE
+    products = np.full((sum(len(c) ** 2 for c in classes), padded), -np.inf, np.float32)
+    start = 0
+    for rows in classes:
+        # Response block times predicted block, for every pair of the class.
+        pairs = np.einsum("alv,blv->abv", zy[rows], zp[rows])
+        products[start : start + len(rows) ** 2, :width] = pairs.reshape(-1, width)
+        start += len(rows) ** 2
+    observed, exceed, highest = permuted_sums(products, chosen, widen)
+    present, local = np.unique(codes, return_inverse=True)
+    one_hot = (local[:, None] == np.arange(len(present))).astype(np.float64)
+    return observed[:width], exceed[:width], highest, present, products[:, :width] @ one_hot

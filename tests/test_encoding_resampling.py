@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.signal import lfilter
+from scipy.stats import chisquare, kstest
 
 from encoding import InputError, block_bootstrap, permutation_test
 from encoding import resampling as module
@@ -32,6 +33,32 @@ def test_false_positives_are_4_to_6_percent_under_ar_noise_and_shuffled_volumes_
         predictions[:, :2000], responses[:, :2000], RUNS, np.arange(600), n_permutations=199
     ).p
     assert np.mean(iid <= 0.05) > 0.08
+
+
+def test_p_values_are_uniform_under_ar_noise():
+    # 4000 independent tests: 5 % of uniform samples exceed a distance of .021, 1 % one of .026.
+    predictions, responses = autocorrelated(4000, seed=4)
+    test = permutation_test(predictions, responses, RUNS, BLOCKS, n_permutations=999)
+    assert kstest(test.p, "uniform").statistic < 0.026
+    counts = np.histogram(test.p, np.linspace(0, 1, 11))[0]
+    assert chisquare(counts).pvalue > 0.01
+    region_p = permutation_test(
+        predictions, responses, RUNS, BLOCKS, regions=np.arange(4000) // 10, n_permutations=999
+    ).region_p
+    assert kstest(region_p, "uniform").statistic < 0.082  # 1 % of 400 uniform values exceed it
+
+
+def test_the_maximum_is_exceeded_by_chance_in_one_experiment_of_twenty():
+    # 100 experiments of 30 null targets: standard error of the rate 2.2 %.
+    predictions, responses = autocorrelated(3000, seed=8)
+    false = 0
+    for i in range(100):
+        part = slice(30 * i, 30 * (i + 1))
+        test = permutation_test(
+            predictions[:, part], responses[:, part], RUNS, BLOCKS, n_permutations=99, n_jobs=1
+        )
+        false += test.p_max.min() <= 0.05
+    assert false <= 12
 
 
 def test_p_values_equal_a_plain_loop_over_permuted_rows():
@@ -107,6 +134,65 @@ def test_batches_do_not_change_results(monkeypatch, batch):
     np.testing.assert_array_equal(whole[0].p_max, parts[0].p_max)
     np.testing.assert_array_equal(whole[0].region_p, parts[0].region_p)
     np.testing.assert_allclose(whole[1].interval, parts[1].interval, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_threads_do_not_change_results(monkeypatch, n_jobs):
+    monkeypatch.setattr(module, "_BATCH", 30)
+    predictions, responses = autocorrelated(200, seed=1)
+    common = (predictions, responses, RUNS, BLOCKS)
+    regions = np.arange(200) % 3
+    a, b = (
+        (
+            permutation_test(*common, regions=regions, n_permutations=99, n_jobs=n),
+            block_bootstrap(*common, regions=regions, n_resamples=50, n_jobs=n),
+        )
+        for n in (1, n_jobs)
+    )
+    for one, other in zip(a, b, strict=True):
+        for name, value in vars(one).items():
+            np.testing.assert_array_equal(value, getattr(other, name))
+
+
+def test_float32_products_give_the_p_values_of_float64():
+    predictions, responses = autocorrelated(100, seed=6)
+    p = permutation_test(predictions, responses, RUNS, BLOCKS, n_permutations=300, seed=5).p
+    y, f = responses - responses.mean(0), predictions - predictions.mean(0)
+    y, f = y / np.linalg.norm(y, axis=0), f / np.linalg.norm(f, axis=0)
+    exceed = np.zeros(100)
+    for i in range(300):
+        draw = np.random.default_rng(np.random.SeedSequence(5, spawn_key=(i,)))
+        order = np.concatenate([10 * run + draw.permutation(10) for run in range(6)])
+        rows = (order[:, None] * 10 + np.arange(10)).ravel()
+        exceed += (f[rows] * y).sum(0) >= (f * y).sum(0)
+    np.testing.assert_array_equal(p, (exceed + 1) / 301)
+
+
+def test_runs_that_predict_each_other_need_wider_intervals():
+    # Predictions of run a from the weights of the others, many draws of noise, no signal.
+    rng = np.random.default_rng(0)
+    X = ar1(rng, (6, 100, 20))
+    predictions, responses = [], []
+    for _ in range(300):
+        y = ar1(rng, (6, 100, 1))
+        y -= y.mean(1, keepdims=True)
+        moments = np.einsum("rtp,rtv->rpv", X, y)
+        predicted = X @ (moments.sum(0) - moments)
+        predictions.append(predicted.ravel())
+        responses.append(y.ravel())
+    common = np.array(predictions).T, np.array(responses).T, RUNS, BLOCKS
+    pairs = zip(predictions, responses, strict=True)
+    expected = np.mean([np.corrcoef(p, y)[0, 1] for p, y in pairs])
+    raw = block_bootstrap(*common, n_resamples=400, regions=["a"] * 300)
+    wide = block_bootstrap(*common, n_resamples=400, regions=["a"] * 300, crossed=True)
+    low, high = raw.interval.T
+    assert np.mean((low < expected) & (expected < high)) < 0.82
+    low, high = wide.interval.T
+    assert np.mean((low < expected) & (expected < high)) > 0.88
+    # Spread about the observed mean, not shifted.
+    np.testing.assert_allclose(
+        wide.region_means - expected, np.sqrt(2) * (raw.region_means - expected), atol=1e-6
+    )
 
 
 def test_a_true_effect_is_found_and_the_seed_decides():

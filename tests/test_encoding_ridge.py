@@ -11,8 +11,10 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, Predefi
 from threadpoolctl import threadpool_limits
 
 from encoding import InputError, RidgeEdgeWarning
+from encoding.ridge.basis import basis_of, basis_of_kernel
 from encoding.ridge.gram import eigh
-from encoding.ridge.kfold import cv_scores, fit, fit_predict, warn_at_edge
+from encoding.ridge.kfold import cv_fit, cv_predict, cv_scores, fit, fit_predict, warn_at_edge
+from encoding.ridge.plan import METHODS, choose
 from encoding.ridge.scaling import unit_trace
 
 ALPHAS = np.logspace(-2, 4, 7)
@@ -57,6 +59,99 @@ def test_scores_equal_one_solve_per_fold(p, dtype, tolerance):
     fast = cv_scores(X.astype(dtype), Y.astype(dtype), ALPHAS, splits)
     assert fast.dtype == dtype
     np.testing.assert_allclose(fast, slow_scores(X, Y, ALPHAS, splits), atol=tolerance)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("p", [3, 20, 80, 89, 400])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 1e-5)])
+def test_every_method_is_exact_for_every_shape(method, p, dtype, tolerance):
+    X, Y = problem(p=p)
+    runs = np.repeat([0, 1, 2, 3], [10, 45, 5, 30])  # unequal, one longer than small p
+    splits = list(LeaveOneGroupOut().split(X, groups=runs))
+    alphas = np.logspace(-3, 5, 17)
+    fast = cv_scores(X.astype(dtype), Y.astype(dtype), alphas, splits, method=method)
+    exact = slow_scores(X, Y, alphas, splits)
+    np.testing.assert_allclose(fast, exact, atol=tolerance, rtol=tolerance)
+    of_kernel = cv_scores(basis_of_kernel(X @ X.T), Y, alphas, splits, method=method)
+    np.testing.assert_allclose(of_kernel, exact, atol=1e-8)
+
+
+def test_small_alphas_and_a_long_spectrum_keep_their_digits_in_float32():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 400)) * np.arange(1, 401) ** -1.0
+    X *= np.sqrt(300 / (X**2).sum())  # unit trace, eigenvalues over five decades
+    Y = X @ rng.standard_normal((400, 20)) * 3 + rng.standard_normal((300, 20))
+    splits = list(KFold(5).split(X))
+    alphas = np.logspace(-5, 5, 20)
+    exact = slow_scores(X, Y, alphas, splits)
+    for method in METHODS:
+        single = X.astype(np.float32), Y.astype(np.float32)
+        fast = cv_scores(*single, alphas, splits, method=method)
+        np.testing.assert_allclose(fast, exact, atol=2e-5)
+        np.testing.assert_array_equal(fast.argmax(0), exact.argmax(0))
+
+
+def test_the_plan_suits_the_shape():
+    five = [(1440, 360)] * 5
+    assert choose((1800, 400), 20_000, 10, five, complementary=True) == "moments"
+    twelve = [(4400, 400)] * 12
+    assert choose((4800, 4096), 60_000, 20, twelve, complementary=True) == "blocks"
+    halves = [(1000, 1000)] * 2
+    assert choose((2000, 4000), 10, 10, halves, complementary=True) == "folds"
+    assert choose((1800, 400), 20_000, 10, five, complementary=False) == "folds"
+    X, Y = problem()
+    with pytest.raises(InputError, match="train on all other rows"):
+        cv_scores(X, Y, ALPHAS, [(np.arange(30), np.arange(40, 50))], method="blocks")
+
+
+@pytest.mark.parametrize("p", [20, 200])
+def test_one_pass_equals_scores_then_fit(p):
+    X, Y = problem(p=p, v=40)
+    new = problem(n=13, p=p, seed=1)[0]
+    splits = list(KFold(5).split(X))
+    scores, best, coef, intercept = cv_fit(X, Y, ALPHAS, splits, batch=7)
+    np.testing.assert_allclose(scores, cv_scores(X, Y, ALPHAS, splits), atol=1e-10)
+    np.testing.assert_array_equal(best, ALPHAS[scores.argmax(0)])
+    again, intercept_again = fit(X, Y, best)
+    np.testing.assert_allclose(coef, again, atol=1e-10)
+    np.testing.assert_allclose(intercept, intercept_again, atol=1e-9)
+    for basis, located in [(X, new), (basis_of(X), new), (basis_of_kernel(X @ X.T), new @ X.T)]:
+        own, alphas, predicted = cv_predict(basis, Y, ALPHAS, splits, located)
+        np.testing.assert_allclose(own, scores, atol=1e-9)
+        np.testing.assert_array_equal(alphas, best)
+        np.testing.assert_allclose(predicted, new @ coef + intercept, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_target_of_nan_harms_no_other(method):
+    X, Y = problem(p=30)
+    splits = list(KFold(5).split(X))
+    clean = cv_scores(X, Y, ALPHAS, splits, method=method)
+    Y[7, 3] = np.nan
+    others = np.arange(Y.shape[1]) != 3
+    np.testing.assert_allclose(
+        cv_scores(X, Y, ALPHAS, splits, method=method)[:, others], clean[:, others], atol=1e-12
+    )
+
+
+@given(st.integers(2, 30), st.integers(1, 60), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_methods_agree_on_random_folds(n_groups, p, seed):
+    X, Y = problem(n=40, p=p, v=3, seed=seed)
+    groups = np.random.default_rng(seed).integers(0, n_groups, 40)
+    groups[:2] = 0, 1
+    splits = list(LeaveOneGroupOut().split(X, groups=groups))
+    exact = slow_scores_or_zero(X, Y, ALPHAS, splits)
+    for method in METHODS:
+        np.testing.assert_allclose(
+            cv_scores(X, Y, ALPHAS, splits, method=method), exact, atol=1e-7, rtol=1e-7
+        )
+
+
+def slow_scores_or_zero(X, Y, alphas, splits):
+    """A fold of one row has no variance and scores 0."""
+    scored = [s for s in splits if len(s[1]) > 1]
+    return slow_scores(X, Y, alphas, scored) * len(scored) / len(splits) if scored else 0
 
 
 @pytest.mark.parametrize("p", [20, 200])

@@ -1,28 +1,39 @@
 """Exact k-fold ridge regression of many targets, an alpha for each.
 
-For a fold with centred training rows X and held-out rows Z the prediction is
+All that a grid of alphas and folds have in common is computed once; `plan` chooses among three
+exact ways to held-out residuals:
 
-    Z (X'X + a I)^-1 X'Y  =  Z X' (X X' + a I)^-1 Y,
+- `BlockResiduals`: one eigendecomposition, a small system a fold (many features);
+- `MomentResiduals`: moments less those of the held-out rows (fewer features than rows);
+- `FoldResiduals`: one eigendecomposition a fold (folds that leave rows unused, or very few).
 
-one eigendecomposition of the smaller Gram matrix serving every alpha and target. Means are those
-of the training rows of each fold, exactly. Targets are worked through in batches, so that Y may
-be a memory map larger than memory.
+Targets are worked through in batches, so that Y may be a memory map larger than memory.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import InputError
-from .gram import eigh
+from .basis import Basis, basis_of
+from .blocks import BlockResiduals
+from .folds import FoldResiduals
+from .moments import MomentResiduals
+from .plan import choose
+from .skeleton import nodes_of_grid
+from .targets import batch_for, batches, sum_of_squares
 
 ALPHAS = np.logspace(-3, 5, 17)
 """Default grid, for features scaled by `unit_trace` (the kernel's mean diagonal is 1)."""
 
-_BATCH = 1024
+MEMORY = 2**30
+"""Default bytes for the targets at work."""
+
+_TOLERANCE = {4: 1e-6, 8: 1e-12}  # of predictions from a thinned grid, by size of the float
+_CACHED = 2**18  # values combined at a time
 
 
 class RidgeEdgeWarning(UserWarning):
@@ -30,26 +41,32 @@ class RidgeEdgeWarning(UserWarning):
 
 
 def cv_scores(
-    X: np.ndarray,
+    X: np.ndarray | Basis,
     Y: np.ndarray,
     alphas: np.ndarray,
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
     *,
     rows: np.ndarray | None = None,
-    batch: int = _BATCH,
+    batch: int | None = None,
+    memory: int = MEMORY,
+    method: str | None = None,
 ) -> np.ndarray:
     """Cross-validated score of every alpha for every target.
 
     Parameters
     ----------
-    X : (n_samples, n_features)
+    X : (n_samples, n_features), or their `Basis`
     Y : (n_samples, n_targets), or (more samples, n_targets) with `rows`
     alphas : (n_alphas,), positive
     splits : pairs (train, test) of row numbers of X
     rows : (n_samples,) int, optional
         The rows of Y that belong to the rows of X: spares copying a memory map.
-    batch : int
-        Targets in memory at a time; without effect on the result.
+    batch : int, optional
+        Targets in memory at a time; without effect on the result. Default: by `memory`.
+    memory : int
+        Bytes for the targets at work.
+    method : "blocks", "moments" or "folds", optional
+        Default: the cheapest.
 
     Returns
     -------
@@ -57,12 +74,65 @@ def cv_scores(
         R2 = 1 - sum (y - prediction)^2 / sum (y - mean of the fold)^2 in each held-out fold,
         averaged over folds (himalaya's `r2_score`); 0 for a target constant in the fold.
     """
-    alphas = _check_alphas(alphas)
-    splits = [(np.asarray(train), np.asarray(test)) for train, test in splits]
-    _check_rows(X, Y, rows)
-    smallest = min(len(train) for train, _ in splits)
-    method = _primal_scores if X.shape[1] < smallest else _dual_scores
-    return method(X, Y, alphas, splits, rows, batch) / len(splits)
+    search = _Search(X, Y, alphas, splits, rows, method, refit=False)
+    scores = np.empty((len(search.alphas), Y.shape[1]), search.dtype)
+    for columns, y, _, coordinates in search.batches(batch, memory):
+        scores[:, columns] = search.scores(y, coordinates)
+    return scores
+
+
+def cv_predict(
+    X: np.ndarray | Basis,
+    Y: np.ndarray,
+    alphas: np.ndarray,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    X_new: np.ndarray,
+    *,
+    rows: np.ndarray | None = None,
+    batch: int | None = None,
+    memory: int = MEMORY,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Choose alphas by `cv_scores` and predict new rows, in one pass over Y.
+
+    Parameters
+    ----------
+    X_new : (n_new, n_features), or what `Basis.locate` takes
+    others : see `cv_scores`
+
+    Returns
+    -------
+    scores : (n_alphas, n_targets)
+    best : (n_targets,) alphas
+    predictions : (n_new, n_targets)
+    """
+    search = _Search(X, Y, alphas, splits, rows, None, refit=True)
+    scores, best, out, means = search.refit(search.basis.locate(X_new), batch, memory)
+    out += means
+    return scores, best, out
+
+
+def cv_fit(
+    X: np.ndarray,
+    Y: np.ndarray,
+    alphas: np.ndarray,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    rows: np.ndarray | None = None,
+    batch: int | None = None,
+    memory: int = MEMORY,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Choose alphas by `cv_scores` and fit all rows, in one pass over Y.
+
+    Returns
+    -------
+    scores : (n_alphas, n_targets)
+    best : (n_targets,) alphas
+    coef : (n_features, n_targets)
+    intercept : (n_targets,)
+    """
+    search = _Search(X, Y, alphas, splits, rows, None, refit=True)
+    scores, best, coef, means = search.refit(search.basis.back, batch, memory)
+    return scores, best, coef, means - search.basis.mean.astype(coef.dtype) @ coef
 
 
 def fit(
@@ -71,7 +141,8 @@ def fit(
     alphas: np.ndarray | float,
     *,
     rows: np.ndarray | None = None,
-    batch: int = _BATCH,
+    batch: int | None = None,
+    memory: int = MEMORY,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ridge weights with an alpha for each target and an unpenalised intercept.
 
@@ -80,30 +151,36 @@ def fit(
     X : (n_samples, n_features)
     Y : (n_samples, n_targets), or (more samples, n_targets) with `rows`
     alphas : (n_targets,) or scalar, positive
-    rows, batch : see `cv_scores`
+    rows, batch, memory : see `cv_scores`
 
     Returns
     -------
     coef : (n_features, n_targets)
     intercept : (n_targets,)
     """
-    coef, mean = _solve(X, Y, alphas, None, rows, batch)
-    return coef, mean - X.mean(0, dtype=np.float64).astype(coef.dtype) @ coef
+    alphas = check_problem(X, Y, alphas, rows)
+    basis = basis_of(X)
+    coef, means = _solve(basis, basis.back, Y, alphas, working_dtype(X, Y), rows, batch, memory)
+    return coef, means - basis.mean.astype(coef.dtype) @ coef
 
 
 def fit_predict(
-    X: np.ndarray,
+    X: np.ndarray | Basis,
     Y: np.ndarray,
     alphas: np.ndarray | float,
     X_new: np.ndarray,
     *,
     rows: np.ndarray | None = None,
-    batch: int = _BATCH,
+    batch: int | None = None,
+    memory: int = MEMORY,
 ) -> np.ndarray:
     """Predictions (n_new, n_targets) of `fit` for X_new, without forming the weights."""
-    prediction, mean = _solve(X, Y, alphas, X_new, rows, batch)
-    prediction += mean
-    return prediction
+    alphas = check_problem(X, Y, alphas, rows)
+    basis = X if isinstance(X, Basis) else basis_of(X)
+    located = basis.locate(X_new)
+    out, means = _solve(basis, located, Y, alphas, working_dtype(X, Y), rows, batch, memory)
+    out += means
+    return out
 
 
 def warn_at_edge(best: np.ndarray, alphas: np.ndarray, name: str = "ridge") -> None:
@@ -134,156 +211,162 @@ def warn_at_edge(best: np.ndarray, alphas: np.ndarray, name: str = "ridge") -> N
         )
 
 
-def _check_alphas(alphas) -> np.ndarray:
-    alphas = np.atleast_1d(np.asarray(alphas, np.float64))
-    if not alphas.size or not np.all(alphas > 0):
-        raise InputError(f"alphas must be positive, found {alphas}")
-    return alphas
+def add_r2(scores, residuals, beyond, mixing, y) -> None:
+    """Add a fold's R2 of every alpha to `scores` (n_alphas, n_targets).
 
-
-def _check_rows(X, Y, rows) -> None:
-    n = len(Y) if rows is None else len(rows)
-    if X.ndim != 2 or Y.ndim != 2 or len(X) != n:
-        raise InputError(
-            f"X has shape {X.shape}, Y has shape {Y.shape} and {n} rows in use; "
-            "give 2-D arrays of one row a sample"
-        )
-
-
-def _batches(Y, rows, batch, dtype) -> Iterator[tuple[slice, np.ndarray]]:
-    for start in range(0, Y.shape[1], batch):
-        columns = slice(start, min(start + batch, Y.shape[1]))
-        values = np.asarray(Y[:, columns])
-        yield columns, (values if rows is None else values[rows]).astype(dtype, copy=False)
-
-
-def _centre(array) -> np.ndarray:
-    """Remove column means, which keeps the sums of squares that follow accurate."""
-    return array - array.mean(0, dtype=np.float64).astype(array.dtype)
-
-
-def _add_r2(scores, weights, basis_y, y, residual, sst) -> None:
-    """Add one fold's R2: predictions for all alphas in one product, errors summed at once.
-
-    weights : (n_alphas, n_rows, rank); basis_y : (rank, n_targets); y : (n_rows, n_targets)
-    residual : sum of squares out of reach of every alpha; sst : total sum of squares
+    Parameters
+    ----------
+    residuals, beyond : see `BlockResiduals`; for the nodes of a grid
+    mixing : (n_alphas, n_nodes + 1)
+        From nodes and the mean to alphas, see `nodes_and_mixing`.
+    y : (n_rows, n_targets) held-out targets
     """
-    n_alphas, n_rows, rank = weights.shape
-    error = weights.reshape(n_alphas * n_rows, rank) @ basis_y
-    error = error.reshape(n_alphas, n_rows, y.shape[1])
-    error -= y
-    sse = np.einsum("arv,arv->av", error, error) + residual
+    n_nodes, n_rows, n_targets = residuals.shape
+    sse = np.zeros_like(scores) + beyond
+    if len(mixing) == n_nodes - 1:
+        sse += np.einsum("arv,arv->av", residuals[:-1], residuals[:-1])
+    else:
+        step = max(_CACHED // (len(mixing) * n_targets), 1)
+        for start in range(0, n_rows, step):
+            part = residuals[:, start : start + step]
+            error = mixing @ part.reshape(n_nodes, -1)
+            error = error.reshape(len(mixing), -1, n_targets)
+            sse += np.einsum("arv,arv->av", error, error)
+    sst = sum_of_squares(y)
     scores += np.where(sst > 0, 1 - sse / np.where(sst > 0, sst, 1), 0)
 
 
-def _sst(y) -> np.ndarray:
-    """Sum of squares about the mean; exactly 0 for constant columns in spite of rounding."""
-    centred = _centre(y)
-    sst = np.einsum("rv,rv->v", centred, centred)
-    return np.where(np.ptp(y, axis=0) > 0, sst, 0)
+def nodes_and_mixing(alphas, largest, dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Thin a grid of alphas.
 
-
-def _dual_scores(X, Y, alphas, splits, rows, batch) -> np.ndarray:
-    """n_features >= n_train: the kernel of all rows once, one eigh a fold."""
-    dtype = np.result_type(X, Y, np.float32)
-    X = _centre(X.astype(np.float64))
-    kernel = X @ X.T
-    scores = np.zeros((len(alphas), Y.shape[1]), dtype)
-    for train, test in splits:
-        K = kernel[np.ix_(train, train)]
-        row_mean = K.mean(0)
-        cross = kernel[np.ix_(test, train)]
-        cross = cross - cross.mean(1, keepdims=True) - row_mean + row_mean.mean()
-        values, U = eigh(K - row_mean - row_mean[:, None] + row_mean.mean())
-        projected = cross @ U  # (n_test, rank)
-        weights = (projected / (values + alphas[:, None])[:, None]).astype(dtype)
-        U = U.astype(dtype)
-        # Hat matrices (n_alphas, n_test, n_train) pay once targets outnumber their rows.
-        hat = Y.shape[1] > len(alphas) * len(test)
-        if hat:
-            weights = weights @ U.T
-        for columns, y in _batches(Y, rows, batch, dtype):
-            y = _centre(y)
-            mean = y[train].mean(0)
-            y_train, y_test = y[train] - mean, y[test] - mean
-            basis_y = y_train if hat else U.T @ y_train
-            _add_r2(scores[:, columns], weights, basis_y, y_test, 0, _sst(y_test))
-    return scores
-
-
-def _primal_scores(X, Y, alphas, splits, rows, batch) -> np.ndarray:
-    """n_features < n_train: Gram matrices of the held-out rows, subtracted from the total.
-
-    Held-out rows enter through sums of squares only, so when they outnumber the features a QR
-    rotation shortens them to n_features rows; the part of y outside that space is beyond the
-    reach of any alpha and its sum of squares is added unchanged.
+    Returns
+    -------
+    nodes : (n_nodes,) alphas to be worked out
+    mixing : (n_alphas, n_nodes + 1) of dtype
+        Residuals of all alphas from those of the nodes and, last, of the mean.
     """
-    dtype = np.result_type(X, Y, np.float32)
-    X = _centre(X.astype(np.float64))
-    n = len(X)
-    gram = X.T @ X
-    X_work = X.astype(dtype)
-    folds = []
-    for train, test in splits:
-        complement = len(train) + len(test) == n and not np.isin(train, test).any()
-        mean = X[train].mean(0)
-        inner = gram - X[test].T @ X[test] if complement else X[train].T @ X[train]
-        values, V = eigh(inner - len(train) * np.outer(mean, mean))
-        projected = (X[test] - mean) @ V  # (n_test, rank)
-        Q = None
-        if projected.shape[1] < len(test):
-            Q, projected = np.linalg.qr(projected)
-            Q = Q.astype(dtype)
-        shrink = 1 / (values + alphas[:, None])  # (n_alphas, rank)
-        folds.append((train, test, complement, mean, V.T.astype(dtype), projected, Q, shrink))
-    scores = np.zeros((len(alphas), Y.shape[1]), dtype)
-    for columns, y in _batches(Y, rows, batch, dtype):
-        y = _centre(y)
-        total, total_y = X_work.T @ y, y.sum(0)
-        for train, test, complement, mean, Vt, projected, Q, shrink in folds:
-            y_test = y[test]
-            if complement:
-                moments = total - X_work[test].T @ y_test
-                y_mean = (total_y - y_test.sum(0)) / len(train)
-            else:
-                moments = X_work[train].T @ y[train]
-                y_mean = y[train].mean(0)
-            moments -= len(train) * np.outer(mean, y_mean).astype(dtype)
-            basis_y = Vt @ moments
-            y_test = y_test - y_mean
-            sst = _sst(y_test)
-            residual = 0
-            if Q is not None:
-                rotated = Q.T @ y_test
-                residual = np.einsum("rv,rv->v", y_test, y_test)
-                residual = residual - np.einsum("rv,rv->v", rotated, rotated)
-                y_test = rotated
-            weights = (projected * shrink[:, None]).astype(dtype)
-            _add_r2(scores[:, columns], weights, basis_y, y_test, residual, sst)
-    return scores
+    nodes, mixing = nodes_of_grid(alphas, largest, _TOLERANCE[np.dtype(dtype).itemsize])
+    mixing = np.column_stack([mixing, 1 - mixing.sum(1)])
+    return alphas[nodes], mixing.astype(dtype)
 
 
-def _solve(X, Y, alphas, X_new, rows, batch) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (or, with X_new, predictions less the mean) and the mean of Y."""
-    _check_rows(X, Y, rows)
-    alphas = np.broadcast_to(_check_alphas(alphas), Y.shape[1])
-    dtype = np.result_type(X, Y, np.float32)
-    mean = X.mean(0, dtype=np.float64)
-    X = X - mean
-    if X.shape[1] < len(X):
-        values, V = eigh(X.T @ X)
-        into, back = (X @ V).T, V  # (rank, n_samples), (n_features, rank)
-    else:
-        values, U = eigh(X @ X.T)
-        into, back = U.T, X.T @ U
-    if X_new is not None:
-        back = (X_new - mean) @ back  # (n_new, rank)
-    into, back = into.astype(dtype), back.astype(dtype)
+class _Search:
+    """What all batches of targets share."""
+
+    def __init__(self, X, Y, alphas, splits, rows, method, *, refit):
+        self.alphas = check_problem(X, Y, alphas, rows)
+        self.Y, self.rows, self.dtype = Y, rows, working_dtype(X, Y)
+        splits = [(np.asarray(train), np.asarray(test)) for train, test in splits]
+        self.n_splits = len(splits)
+        self.n_samples = _n_samples(X)
+        self.basis = X if isinstance(X, Basis) else None
+        complementary = all(_complementary(train, test, self.n_samples) for train, test in splits)
+        if method not in (None, "folds") and not complementary:
+            raise InputError(f"method {method!r} needs folds that train on all other rows")
+        sizes = [(len(train), len(test)) for train, test in splits]
+
+        def cheapest(n_alphas):
+            shape = X.shape if self.basis is None else self.basis.vectors.shape
+            given = {"has_basis": self.basis is not None, "refit": refit}
+            return choose(shape, Y.shape[1], n_alphas, sizes, complementary=complementary, **given)
+
+        first = method or cheapest(len(self.alphas))
+        if self.basis is None and (refit or first != "folds"):
+            self.basis = basis_of(X)
+        if self.basis is None:  # the trace bounds the eigenvalues
+            largest = float(np.sum((X - X.mean(0, dtype=np.float64)) ** 2))
+        else:
+            largest = self.basis.values.max(initial=0)
+        nodes, self.mixing = nodes_and_mixing(self.alphas, largest, self.dtype)
+        # Few nodes may change the balance.
+        method = method or (first if self.basis is None else cheapest(len(nodes)))
+        if method == "folds":
+            if isinstance(X, Basis):
+                X = X.vectors * np.sqrt(X.values)
+            self.residuals = FoldResiduals(X, splits, nodes, self.dtype)
+        else:
+            kind = BlockResiduals if method == "blocks" else MomentResiduals
+            self.residuals = kind(self.basis, [test for _, test in splits], nodes, self.dtype)
+
+    def batches(self, batch, memory):
+        """(columns, centred y, means, coordinates or None) for each batch of targets."""
+        if batch is None:
+            size = self.residuals.bytes_per_target
+            batch = batch_for(memory, size, self.n_samples)
+        for columns, y, mean in batches(self.Y, self.rows, batch, self.dtype):
+            coordinates = None
+            if self.basis is not None:
+                coordinates = self.basis.vectors_as(self.dtype).T @ y
+            yield columns, y, mean, coordinates
+
+    def scores(self, y, coordinates) -> np.ndarray:
+        """(n_alphas, n_targets) of one batch."""
+        scores = np.zeros((len(self.alphas), y.shape[1]), self.dtype)
+        for held, residuals, beyond in self.residuals(y, coordinates):
+            add_r2(scores, residuals, beyond, self.mixing, y[held])
+        return scores / self.n_splits
+
+    def refit(self, back, batch, memory):
+        """Scores, best alphas, back @ shrunk coordinates (n_back, n_targets), means of Y."""
+        n_targets = self.Y.shape[1]
+        back = back.astype(self.dtype)
+        scores = np.empty((len(self.alphas), n_targets), self.dtype)
+        best, means = np.empty(n_targets), np.empty(n_targets, self.dtype)
+        out = np.empty((len(back), n_targets), self.dtype)
+        for columns, y, mean, coordinates in self.batches(batch, memory):
+            scores[:, columns] = own = self.scores(y, coordinates)
+            best[columns] = self.alphas[np.argmax(own, 0)]
+            means[columns] = mean
+            out[:, columns] = back @ _shrink(coordinates, self.basis.values, best[columns])
+        return scores, best, out, means
+
+
+def _solve(basis, back, Y, alphas, dtype, rows, batch, memory) -> tuple[np.ndarray, np.ndarray]:
+    """back @ shrunk coordinates (n_back, n_targets) at given alphas, and the means of Y."""
+    alphas = np.broadcast_to(alphas, Y.shape[1])
+    vectors, back = basis.vectors_as(dtype), back.astype(dtype)
     out = np.empty((len(back), Y.shape[1]), dtype)
     means = np.empty(Y.shape[1], dtype)
-    for columns, y in _batches(Y, rows, batch, dtype):
-        means[columns] = y.mean(0, dtype=np.float64)
-        basis_y = into @ (y - means[columns])  # (rank, n_targets)
-        basis_y /= (values[:, None] + alphas[columns]).astype(dtype)
-        out[:, columns] = back @ basis_y
+    if batch is None:
+        batch = batch_for(memory, 4 * vectors.itemsize * len(vectors), len(vectors))
+    for columns, y, mean in batches(Y, rows, batch, dtype):
+        means[columns] = mean
+        out[:, columns] = back @ _shrink(vectors.T @ y, basis.values, alphas[columns])
     return out, means
+
+
+def _shrink(coordinates, values, alphas) -> np.ndarray:
+    """Coordinates of targets times l / (l + alpha), each target with its own alpha."""
+    dtype = coordinates.dtype
+    values = values[:, None].astype(dtype)
+    return coordinates * (values / (values + alphas.astype(dtype)))
+
+
+def check_problem(X, Y, alphas, rows) -> np.ndarray:
+    """Alphas as an array; InputError where alphas or shapes cannot be used."""
+    alphas = np.atleast_1d(np.asarray(alphas, np.float64))
+    if not alphas.size or not np.all(alphas > 0):
+        raise InputError(f"alphas must be positive, found {alphas}")
+    n = len(Y) if rows is None else len(rows)
+    if Y.ndim != 2 or _n_samples(X) != n or (not isinstance(X, Basis) and X.ndim != 2):
+        raise InputError(
+            f"X has {_n_samples(X)} rows, Y has shape {Y.shape} and {n} rows in use; "
+            "give 2-D arrays of one row a sample"
+        )
+    return alphas
+
+
+def _n_samples(X) -> int:
+    return len(X.vectors) if isinstance(X, Basis) else len(X)
+
+
+def working_dtype(X, Y) -> np.dtype:
+    """Of the work: a basis is in float64 whatever the features, and so leaves it to Y."""
+    return np.result_type(*(a.dtype for a in (X, Y) if not isinstance(a, Basis)), np.float32)
+
+
+def _complementary(train, test, n_samples) -> bool:
+    marks = np.zeros(n_samples, int)
+    np.add.at(marks, train, 1)
+    np.add.at(marks, test, 1)
+    return len(train) > 0 and bool(np.all(marks == 1))
