@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from cortexnet.registry import create_model
 from cortexnet.runs import check_settings, clip_table, evaluate_run, train_run, write_json
 from cortexnet.training import Recipe, embed_segments
 from stimuli.dataset import EvalSegments, label_index, load_waveforms
-from stimuli.splits import grouped_folds
+from stimuli.splits import grouped_folds, split_units
 
 
 def crossval(
@@ -28,6 +28,8 @@ def crossval(
     options: dict | None = None,
     progress: bool = False,
     report: Callable[[str], None] = lambda line: None,
+    by: Sequence[str] = (),
+    workers: int = 0,
 ) -> dict:
     """Cross-validate; a group (by default a track) is never on two sides of a fold.
 
@@ -51,6 +53,10 @@ def crossval(
         Show a bar for every fold.
     report : callable
         Given a line of text after every fold.
+    by : sequence of str
+        Columns that stay whole beside the group, for instance "artist".
+    workers : int
+        Processes that load training segments.
 
     Returns
     -------
@@ -59,7 +65,9 @@ def crossval(
     """
     folder, options = Path(folder), options or {}
     folder.mkdir(parents=True, exist_ok=True)
-    clips = clips.reset_index(drop=True).assign(split="")
+    # Groups keep what leaks together, so marks that are about the table's own split do not count.
+    clips = clips.reset_index(drop=True).drop(columns="leak", errors="ignore")
+    clips = clips.assign(split="", group=split_units(clips, by))
     folds = grouped_folds(clips, n_folds, recipe.seed)
     sound = load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
     labels, truth = label_index(clips)
@@ -70,7 +78,7 @@ def crossval(
     else:
         waveforms = dict(zip(clips["clip_id"], sound, strict=True))
         parts = _network_folds(
-            name, clips, waveforms, folds, folder, recipe, sample_rate, options, progress
+            name, clips, waveforms, folds, folder, recipe, sample_rate, options, progress, workers
         )
     tables, summaries, segments = [], [], []
     for number, (table, probabilities, seg_truth, seg_clip, seconds) in enumerate(parts, 1):
@@ -104,7 +112,9 @@ def crossval(
     return result
 
 
-def _network_folds(name, clips, waveforms, folds, folder, recipe, sample_rate, options, progress):
+def _network_folds(
+    name, clips, waveforms, folds, folder, recipe, sample_rate, options, progress, workers
+):
     position = {clip_id: row for row, clip_id in enumerate(clips["clip_id"])}
     for number, (_, test) in enumerate(folds, 1):
         sides = clips.assign(split=np.where(np.isin(np.arange(len(clips)), test), "test", ""))
@@ -117,6 +127,7 @@ def _network_folds(name, clips, waveforms, folds, folder, recipe, sample_rate, o
             options=options,
             waveforms=waveforms,
             progress=progress,
+            workers=workers,
         )
         evaluation = evaluate_run(run, waveforms=waveforms)
         rows = np.array([position[clip_id] for clip_id in evaluation.clips["clip_id"]])

@@ -102,6 +102,7 @@ def train_run(
     options: dict | None = None,
     waveforms: dict[str, np.ndarray] | None = None,
     progress: bool = False,
+    workers: int = 0,
 ) -> Run:
     """Train a model on a clip table and write the run.
 
@@ -124,6 +125,9 @@ def train_run(
     waveforms : dict of clip_id to (n_samples,) array, optional
         Already decoded sound.
     progress : bool
+    workers : int
+        Processes that load training segments; worth it for augmentation. The run is the same for
+        any number.
 
     Returns
     -------
@@ -166,7 +170,7 @@ def train_run(
         summary = train_readout(model, data.covering("train"), recipe)
     else:
         augmenter = Augmenter(seed=recipe.seed) if recipe.augment else None
-        data = ClipsModule(clips, recipe.segment, augmenter=augmenter, **loading)
+        data = ClipsModule(clips, recipe.segment, augmenter=augmenter, workers=workers, **loading)
         summary = train_network(model, data, recipe, folder, progress)
     partial = folder / "model.safetensors.part"
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)

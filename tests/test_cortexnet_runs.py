@@ -170,3 +170,25 @@ def test_crossval_tests_every_clip_once_and_repeats_itself(clips, tmp_path, name
     again = crossval(name, clips, 2, tmp_path / "cv", recipe)
     for key in ("clip_accuracy", "segment_accuracy", "confusion"):
         assert first[key] == again[key]
+
+
+def test_folds_keep_artists_whole_where_asked(tmp_path, clips):
+    """Artists over several tracks: with `by`, none is on both sides of a fold."""
+    clips = clips.assign(artist=[f"artist {i // 4}" for i in range(len(clips))])
+    crossval("modulation_svm", clips, 2, tmp_path, RECIPE, by=("artist",))
+    table = pd.read_csv(tmp_path / "predictions.csv").merge(clips[["clip_id", "artist"]])
+    assert table.groupby("artist")["fold"].nunique().max() == 1
+
+
+def test_varied_training_repeats_itself_and_is_refused_for_readouts(tmp_path, clips):
+    recipe = Recipe(
+        epochs=1, batch_size=16, segment=22050, augment=True, mixup=0.2, spec_augment=True
+    )
+    few = clips.groupby("label").head(6)
+    hashes = [
+        cortexnet.train_run("cnn2d_4l", few, tmp_path / str(i), r).card["weights_sha256"]
+        for i, r in enumerate((recipe, recipe, Recipe(epochs=1, batch_size=16, segment=22050)))
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
+    with pytest.raises(InputError, match="are for networks"):
+        cortexnet.train_run("modulation_svm", few, tmp_path / "svm", recipe)

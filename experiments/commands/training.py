@@ -40,6 +40,9 @@ Augment = Annotated[
 Mixup = Annotated[
     float, typer.Option(min=0, help="Beta parameter of mixtures of two segments; 0: none.")
 ]
+Workers = Annotated[
+    int, typer.Option(min=0, help="Processes that load segments; 1 is worth it with --augment.")
+]
 SpecAugment = Annotated[
     bool, typer.Option("--spec-augment", help="Mask bands and frames of the spectrogram.")
 ]
@@ -59,6 +62,7 @@ def train(
     augment: Augment = False,
     mixup: Mixup = 0.0,
     spec_augment: SpecAugment = False,
+    workers: Workers = 0,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -79,7 +83,13 @@ def train(
         spec_augment=spec_augment,
     )
     run = train_run(
-        model, read_clips(stimuli), out, recipe, valid_fraction, progress=sys.stderr.isatty()
+        model,
+        read_clips(stimuli),
+        out,
+        recipe,
+        valid_fraction,
+        progress=sys.stderr.isatty(),
+        workers=workers,
     )
     write_provenance(out, run.card, (stimuli,))
     if as_json:
@@ -117,6 +127,10 @@ def crossval(
     model: Annotated[str, typer.Option(help="A name of `cortexnet models`.")],
     stimuli: Stimuli,
     folds: Annotated[int, typer.Option(min=2)] = 5,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Column that folds keep whole beside the group, such as artist."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/crossval-MODEL.")] = None,
     epochs: Epochs = None,
     batch_size: Batch = None,
@@ -124,6 +138,7 @@ def crossval(
     augment: Augment = False,
     mixup: Mixup = 0.0,
     spec_augment: SpecAugment = False,
+    workers: Workers = 0,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -145,7 +160,15 @@ def crossval(
         spec_augment=spec_augment,
     )
     result = run_crossval(
-        model, read_clips(stimuli), folds, out, recipe, progress=sys.stderr.isatty(), report=say
+        model,
+        read_clips(stimuli),
+        folds,
+        out,
+        recipe,
+        progress=sys.stderr.isatty(),
+        report=say,
+        by=keep or (),
+        workers=workers,
     )
     write_provenance(out, {"model": model, "folds": folds, "seed": seed}, (stimuli,))
     if as_json:
