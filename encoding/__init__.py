@@ -1,18 +1,42 @@
 """Encoding models: responses, designs with delays, ridge, ceilings, inference and simulation."""
 
+from .banded import BandedRidgeCV
 from .ceiling import NoiseCeiling, noise_ceiling
+from .cluster import open_cluster
+from .commonality import partition, variance_partition
+from .compare import paired_difference
+from .delays import delay_profile
 from .design import delay, design_matrix, features_at
 from .errors import InputError
 from .estimators import RidgeCV
+from .hrf import hrf_design
 from .layers import Scores, fit_layers
+from .maps import best_layer, save_maps, to_cifti, to_gifti, to_nifti
+from .patterns import clip_estimates
+from .regressors import check_regressors, nuisance_columns
 from .resampling import block_bootstrap, permutation_test
-from .responses import Responses, load_array, load_nifti, repetition_time, samples_from_events
-from .results import Inference, best_stages, infer, save_scores, summarise
+from .responses import (
+    Responses,
+    check_dummies,
+    find_runs,
+    load_array,
+    load_bids,
+    load_cifti,
+    load_confounds,
+    load_gifti,
+    load_nifti,
+    repetition_time,
+    samples_from_events,
+)
+from .results import Inference, best_stages, infer, load_scores, save_scores, summarise
+from .ridge.forecast import forecast
 from .ridge.kfold import RidgeEdgeWarning
+from .ridge.nested import nested_cv
 from .simulate import simulate
 from .splithalf import best_stage_r2, split_half_r2
 
 __all__ = [
+    "BandedRidgeCV",
     "Inference",
     "InputError",
     "NoiseCeiling",
@@ -20,22 +44,45 @@ __all__ = [
     "RidgeCV",
     "RidgeEdgeWarning",
     "Scores",
+    "best_layer",
     "best_stage_r2",
     "best_stages",
     "block_bootstrap",
+    "check_dummies",
+    "check_regressors",
+    "clip_estimates",
     "delay",
+    "delay_profile",
     "design_matrix",
     "features_at",
+    "find_runs",
     "fit_layers",
+    "forecast",
+    "hrf_design",
     "infer",
     "load_array",
+    "load_bids",
+    "load_cifti",
+    "load_confounds",
+    "load_gifti",
     "load_nifti",
+    "load_scores",
+    "nested_cv",
     "noise_ceiling",
+    "nuisance_columns",
+    "open_cluster",
+    "paired_difference",
+    "partition",
     "permutation_test",
     "repetition_time",
     "samples_from_events",
+    "save_maps",
     "save_scores",
     "simulate",
     "split_half_r2",
     "summarise",
+    "to_cifti",
+    "to_gifti",
+    "to_nifti",
+    "variance_partition",
 ]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 import xarray as xr
 
 from .ceiling import NoiseCeiling, noise_ceiling
-from .design import delay
 from .errors import InputError
+from .heldout import plan_folds
 from .ridge import kfold
-from .ridge.scaling import unit_trace
+from .tasks import CHUNK, Job, chunk_size, make_design, solver
+from .workspace import make_layer, make_part, open_workspace
 
 _BATCH = 1024
-_BLOCK_ROWS = 10  # volumes a block where no clips are named
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,18 @@ def fit_layers(
     *,
     groups=None,
     targets: pd.DataFrame | None = None,
+    memory: int = kfold.MEMORY,
+    chunk: int = CHUNK,
+    folder=None,
+    cluster=None,
+    report: Callable[[str], None] | None = None,
 ) -> Scores:
     """Encoding models of all layers, scored on held-out runs.
 
     Features are delayed inside each run over all its volumes; then dummies are dropped. Each
-    layer is standardised and brought to unit kernel trace by its training rows, and the alpha of
-    every target is chosen by leave-one-run-out within them.
+    layer is standardised and brought to unit kernel trace by its training rows (all rows in use
+    where runs are left out in turn: features alone, the same for every fold), and the alpha of
+    every target is chosen by leave-one-run-out within the training rows.
 
     With rows of split "test" the models are fitted on the other rows, without those marked
     `leak`, and score on the test rows. Otherwise each run is predicted from the others (alphas
@@ -74,6 +81,7 @@ def fit_layers(
     ----------
     features : {layer: (n_samples, n_units)}, on the grid of volumes, not delayed
     Y : (n_samples, n_targets), possibly memory-mapped
+        Targets with NaN or infinite values are counted in a warning and score 0.
     runs : (n_samples,) run labels, or the `samples` table of a `Responses`
         Columns run, and where known clip_id, repeat, time, dummy, split, leak. From labels
         alone nothing is dropped or averaged and resampling blocks are of 10 volumes.
@@ -84,6 +92,20 @@ def fit_layers(
         What is left out together, for instance sessions. Default: runs.
     targets : DataFrame, n_targets rows, optional
         Column region (and x, y, z).
+    memory : int
+        Bytes for the targets at work, beside predictions and one layer's basis. Whatever
+        `memory` allows, results agree but for rounding.
+    chunk : int
+        Targets whose results are worked out and kept together, rounded up to a multiple of
+        2048; without effect on the result.
+    folder : path, optional
+        Where finished chunks are kept. A run that was killed goes on when it is called again
+        with the same inputs and ends with identical results; delete the folder afterwards.
+    cluster : optional, see `open_cluster`
+        Whose workers do the chunks; they must see `folder`, and Y if that is a memory map. Bit
+        for bit the same where BLAS uses as many threads.
+    report : callable, optional
+        Given a line of text as work goes on.
 
     Returns
     -------
@@ -94,99 +116,113 @@ def fit_layers(
     Raises
     ------
     InputError
-        Shapes do not fit, features are not finite or too few runs are there to be left out.
+        Shapes do not fit, features are not finite, too few runs are there to be left out, or
+        `folder` holds the work of other inputs.
     """
     alphas = kfold.ALPHAS if alphas is None else np.asarray(alphas, float)
-    samples = _table(runs)
-    targets = _check(features, Y, samples, targets)
-    group = samples["run"].to_numpy() if groups is None else np.asarray(groups)
-    if group.shape != (len(samples),):
-        raise InputError(f"groups have shape {group.shape}, expected ({len(samples)},)")
+    plan = plan_folds(runs, groups)
+    targets = _check(features, Y, plan, targets)
+    if cluster is not None and folder is None:
+        raise InputError("a cluster needs a folder that its workers see; give folder")
+    job = Job.of(plan, delays, alphas)
+    work = None if folder is None else open_workspace(folder, features, Y, job)
+    unusable = _unusable(Y, plan)
+    responses = plan.responses(Y)
+    responses[:, unusable] = 0
+    ceiling = _ceiling(Y, plan)
 
-    kept = ~samples["dummy"].to_numpy(bool)
-    test = kept & (samples["split"] == "test").to_numpy()
-    if test.any():
-        train = kept & ~test & ~samples["leak"].to_numpy(bool)
-        folds = [(np.flatnonzero(train), np.flatnonzero(test))]
-    else:
-        folds = _leave_one_out(group, np.flatnonzero(kept))
-    if min(len(np.unique(group[train])) for train, _ in folds) < 2:
-        raise InputError("training rows hold fewer than two runs: none can be left out for alpha")
-
-    held = np.sort(np.concatenate([rows for _, rows in folds]))
-    averaging, table, presentations = _presentations(samples, held)
-    responses = _average_rows(Y, held, averaging)
-    if len(folds) > 1:
-        responses = _centre_within(responses, table["run"])
-    ceiling = _ceiling(Y, held, presentations)
-
+    size = chunk_size(chunk)
+    chunks = [slice(i, min(i + size, Y.shape[1])) for i in range(0, Y.shape[1], size)]
+    if cluster is not None:
+        _share_out(cluster, work, features, Y, job, chunks, memory, report)
     predictions = np.empty((len(features), *responses.shape), np.float32)
     chosen, r, r2 = (np.empty((len(features), Y.shape[1])) for _ in range(3))
     for layer, (name, X) in enumerate(features.items()):
-        predicted = np.empty((len(held), Y.shape[1]), np.float32) if len(folds) > 1 else None
-        best = []
-        for train, rows in folds:
-            # Before a run's start features are at their mean, not at an arbitrary zero.
-            delayed = delay(X - X[train].mean(0), samples["run"].to_numpy(), delays)
-            mean, scale = unit_trace(delayed[train])
-            design = (delayed[train] - mean) / scale
-            splits = _leave_one_out(group[train])
-            scores = kfold.cv_scores(design, Y, alphas, splits, rows=train)
-            best.append(alphas[np.argmax(scores, 0)])
-            new = (delayed[rows] - mean) / scale
-            if predicted is None:
-                # Prediction is linear: repeats are averaged in the features, at less cost.
-                predictions[layer] = kfold.fit_predict(
-                    design, Y, best[-1], averaging @ new, rows=train
-                )
-            else:
-                predicted[np.searchsorted(held, rows)] = kfold.fit_predict(
-                    design, Y, best[-1], new, rows=train
-                )
-        if predicted is not None:
-            predictions[layer] = _centre_within(averaging @ predicted, table["run"])
+        best = np.empty((len(plan.folds), Y.shape[1]))
+        found = _chunks_of_layer(layer, name, X, Y, job, chunks, memory, work, report)
+        for columns, (own_best, own) in found:
+            best[:, columns], predictions[layer][:, columns] = own_best, own
+        best[:, unusable], predictions[layer][:, unusable] = np.nan, 0
+        chosen[layer] = best[0] if len(best) == 1 else np.exp(np.mean(np.log(best), 0))
         r2[layer] = _r2(predictions[layer], responses)
-        if predicted is not None:
-            predictions[layer] = _scale_within(predictions[layer], table["run"])
+        if plan.crossed:
+            predictions[layer] = _scale_within(predictions[layer], plan.samples["run"])
         r[layer] = _r(predictions[layer], responses)
-        kfold.warn_at_edge(np.concatenate(best), alphas, name)
-        chosen[layer] = np.exp(np.mean(np.log(best), 0))
+        kfold.warn_at_edge(best.ravel(), alphas, name)
+    if work is not None:
+        work.tidy()
 
     variables = {"r": r, "r2": r2, "best_alpha": chosen}
     dataset = _dataset(list(features), variables, ceiling, targets)
     dataset.attrs = {
         "delays": [int(d) for d in delays],
-        "scheme": "test runs" if test.any() else "leave-one-group-out",
-        "n_samples": len(table),
+        "scheme": "leave-one-group-out" if plan.crossed else "test runs",
+        "n_samples": len(plan.samples),
         "n_repeats": ceiling.n_repeats if ceiling else 1,
     }
-    return Scores(dataset, predictions, responses, table)
+    return Scores(dataset, predictions, responses, plan.samples)
 
 
-def _table(runs) -> pd.DataFrame:
-    """The samples table with every column that fitting looks at."""
-    if isinstance(runs, pd.DataFrame):
-        if "run" not in runs:
-            raise InputError(f"samples lack the column run; found {list(runs.columns)}")
-        samples = runs.reset_index(drop=True)
+def _chunks_of_layer(
+    layer, name, X, Y, job, chunks, memory, work, report
+) -> Iterator[tuple[slice, tuple[np.ndarray, np.ndarray]]]:
+    """(columns, (best alphas, predictions)): what is in the folder, then the rest."""
+    missing = []
+    for columns in chunks:
+        if work is not None and work.part(layer, columns).exists():
+            yield columns, work.load_part(layer, columns)
+        else:
+            missing.append(columns)
+    if not missing:
+        return
+    if work is not None and work.has_design(layer):
+        design = work.load_design(layer)
     else:
-        samples = pd.DataFrame({"run": np.asarray(runs)})
-    defaults = {"dummy": False, "split": "train", "leak": False, "repeat": 1}
-    samples = samples.assign(**{k: v for k, v in defaults.items() if k not in samples})
-    if (samples["split"] == "test").any() and not {"clip_id", "time"} <= set(samples):
-        raise InputError("samples with test rows need the columns clip_id and time")
-    return samples
+        design = make_design(np.asarray(X), job)
+        if work is not None:
+            work.save_design(layer, design)
+    solve = solver(design, job, Y, memory)
+    for columns in missing:
+        start = time.perf_counter()
+        result = solve(columns)
+        if work is not None:
+            work.save_part(layer, columns, *result)
+        if report is not None:
+            seconds = time.perf_counter() - start
+            report(f"{name}: {columns.stop} of {Y.shape[1]} targets, {seconds:.0f} s")
+        yield columns, result
 
 
-def _check(features, Y, samples, targets) -> pd.DataFrame:
-    if Y.ndim != 2 or len(Y) != len(samples):
-        raise InputError(f"Y has shape {Y.shape}, expected {len(samples)} rows x targets")
+def _share_out(cluster, work, features, Y, job, chunks, memory, report) -> None:
+    """Have a cluster's workers write all missing parts."""
+    folder = str(work.folder.resolve())
+    tasks = [
+        (folder, layer, columns.start, columns.stop, memory)
+        for layer in range(len(features))
+        for columns in chunks
+        if not work.part(layer, columns).exists()
+    ]
+    unmade = [n for n in sorted({task[1] for task in tasks}) if not work.has_design(n)]
+    layers = list(features.values())
+    for n in unmade:
+        work.save_features(n, np.asarray(layers[n]))
+    work.share_responses(Y)
+    for _ in cluster.map(make_layer, [(folder, n) for n in unmade]):
+        pass
+    for done, _ in enumerate(cluster.map(make_part, tasks), start=1):
+        if report is not None:
+            report(f"{done} of {len(tasks)} chunks of targets")
+
+
+def _check(features, Y, plan, targets) -> pd.DataFrame:
+    if Y.ndim != 2 or len(Y) != len(plan.runs):
+        raise InputError(f"Y has shape {Y.shape}, expected {len(plan.runs)} rows x targets")
     if not features:
         raise InputError("no layer of features is given")
     for name, X in features.items():
-        if X.ndim != 2 or len(X) != len(samples):
+        if X.ndim != 2 or len(X) != len(plan.runs):
             raise InputError(
-                f"features {name} have shape {X.shape}, expected {len(samples)} rows x units"
+                f"features {name} have shape {X.shape}, expected {len(plan.runs)} rows x units"
             )
         if not np.isfinite(X).all():
             raise InputError(f"features {name} hold NaN or infinite values; extract them again")
@@ -200,57 +236,42 @@ def _check(features, Y, samples, targets) -> pd.DataFrame:
     return targets
 
 
-def _leave_one_out(group, rows=None) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(train, held out) row numbers, one pair a group."""
-    rows = np.arange(len(group)) if rows is None else rows
-    label = group[rows]
-    return [(rows[label != g], rows[label == g]) for g in pd.unique(label)]
-
-
-def _presentations(samples, held):
-    """How held-out rows merge into averaged samples.
-
-    Returns
-    -------
-    averaging : sparse (n_averaged, n_held), rows of sum 1
-    table : DataFrame, n_averaged rows: run, block, and clip_id and time where given
-    presentations : DataFrame, n_held rows: sample (number), repeat
-    """
-    rows = samples.iloc[held].reset_index(drop=True)
-    if {"clip_id", "time"} <= set(rows.columns):
-        keys = ["run", "clip_id", "time"]
-        sample = rows.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
-        first = np.unique(sample, return_index=True)[1]
-        table = rows.loc[first, keys].reset_index(drop=True)
-        table["block"] = table.groupby(["run", "clip_id"], sort=False, dropna=False).ngroup()
-    else:
-        sample = np.arange(len(rows))
-        table = rows[["run"]].copy()
-        chunk = table.groupby("run", sort=False).cumcount() // _BLOCK_ROWS
-        table["block"] = table.assign(c=chunk).groupby(["run", "c"], sort=False).ngroup()
-    counts = np.bincount(sample)
-    averaging = scipy.sparse.csr_matrix(
-        ((1 / counts[sample]).astype(np.float32), (sample, np.arange(len(sample)))),
-        shape=(len(counts), len(sample)),
-    )
-    return averaging, table, pd.DataFrame({"sample": sample, "repeat": rows["repeat"]})
+def _unusable(Y, plan) -> np.ndarray:
+    """(n_targets,) bool: NaN or infinite in a row that is fitted or held out."""
+    used = np.unique(np.concatenate([np.concatenate(fold) for fold in plan.folds]))
+    bad = np.zeros(Y.shape[1], bool)
+    for columns in _columns(Y.shape[1]):
+        # A sum is finite where all values are, but for overflow: only then look closer.
+        values = np.asarray(Y[:, columns])[used]
+        if not np.isfinite(values.sum(dtype=np.float64)):
+            bad[columns] = ~np.isfinite(values).all(0)
+    if bad.any():
+        warnings.warn(
+            f"{bad.sum()} of {len(bad)} targets hold NaN or infinite values, the first is number "
+            f"{bad.argmax()}; they score 0",
+            stacklevel=3,
+        )
+    return bad
 
 
 def _columns(n_targets) -> Iterator[slice]:
     return (slice(start, start + _BATCH) for start in range(0, n_targets, _BATCH))
 
 
-def _average_rows(Y, held, averaging) -> np.ndarray:
-    out = np.empty((averaging.shape[0], Y.shape[1]), np.float32)
-    for columns in _columns(Y.shape[1]):
-        out[:, columns] = averaging @ np.asarray(Y[:, columns])[held]
-    return out
-
-
-def _centre_within(values, labels) -> np.ndarray:
-    for rows in labels.groupby(labels, sort=False).indices.values():
-        values[rows] -= values[rows].mean(0)
-    return values
+def _ceiling(Y, plan) -> NoiseCeiling | None:
+    count = np.bincount(plan.sample)[plan.sample]
+    if count.max() < 2:
+        return None
+    complete = count == count.max()
+    labels = {"repeats": plan.repeat[complete], "samples": plan.sample[complete]}
+    rows = plan.rows[complete]
+    batches = [noise_ceiling(np.asarray(Y[:, c])[rows], **labels) for c in _columns(Y.shape[1])]
+    arrays = {
+        f.name: np.concatenate([getattr(batch, f.name) for batch in batches])
+        for f in fields(NoiseCeiling)
+        if f.name != "n_repeats"
+    }
+    return NoiseCeiling(**arrays, n_repeats=batches[0].n_repeats)
 
 
 def _scale_within(values, labels) -> np.ndarray:
@@ -259,15 +280,6 @@ def _scale_within(values, labels) -> np.ndarray:
         sd = values[rows].std(0)
         values[rows] /= np.where(sd > 0, sd, 1)
     return values
-
-
-def _ceiling(Y, held, presentations) -> NoiseCeiling | None:
-    count = presentations.groupby("sample")["repeat"].transform("size").to_numpy()
-    if count.max() < 2:
-        return None
-    complete = count == count.max()
-    table = presentations[complete]
-    return noise_ceiling(Y[held[complete]], table["repeat"], samples=table["sample"])
 
 
 def _r(predictions, responses) -> np.ndarray:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
+from .errors import InputError
 from .layers import Scores
 from .resampling import Bootstrap, Permutation, block_bootstrap, permutation_test
 
@@ -44,7 +46,7 @@ def infer(
             *common, regions=regions, n_permutations=n_permutations, seed=seed, crossed=crossed
         )
         bootstraps[layer] = block_bootstrap(
-            *common, regions=regions, n_resamples=n_resamples, seed=seed
+            *common, regions=regions, n_resamples=n_resamples, seed=seed, crossed=crossed
         )
     return Inference(permutations, bootstraps, n_permutations, n_resamples, seed)
 
@@ -142,7 +144,8 @@ def best_stages(
 def save_scores(out_dir, scores: Scores, summary: dict, inference: Inference | None = None) -> None:
     """Write scores.zarr, scores.csv (a row a layer and target) and results.json.
 
-    Each is written under a temporary name and then moved into place.
+    scores.zarr holds predictions and responses too, see `load_scores`. Each is written under a
+    temporary name and then moved into place.
 
     Parameters
     ----------
@@ -166,7 +169,10 @@ def save_scores(out_dir, scores: Scores, summary: dict, inference: Inference | N
     with tempfile.TemporaryDirectory(prefix=".scores-", dir=out_dir) as folder:
         folder = Path(folder)
         # Format 2 stores text without relying on unfinished parts of format 3.
-        dataset.to_zarr(folder / "scores.zarr", mode="w", zarr_format=2, consolidated=True)
+        options = {"mode": "w", "zarr_format": 2, "consolidated": True}
+        whole = _with_samples(dataset, scores)
+        plain = {name: _chunks(whole[name]) for name in ("predictions", "responses")}
+        whole.to_zarr(folder / "scores.zarr", encoding=plain, **options)
         _long_table(dataset).to_csv(folder / "scores.csv", index=False)
         text = json.dumps(_plain(summary), indent=2, allow_nan=False)
         (folder / "results.json").write_text(text + "\n", encoding="utf-8")
@@ -178,7 +184,60 @@ def save_scores(out_dir, scores: Scores, summary: dict, inference: Inference | N
         shutil.rmtree(folder / "old.zarr", ignore_errors=True)
 
 
+def load_scores(out_dir) -> Scores:
+    """What `save_scores` wrote, ready to be resampled again.
+
+    Parameters
+    ----------
+    out_dir : path of a folder
+
+    Returns
+    -------
+    Scores
+        Its dataset keeps the tests that were saved with it.
+
+    Raises
+    ------
+    InputError
+        The folder holds no scores, or scores without predictions.
+    """
+    path = Path(out_dir) / "scores.zarr"
+    try:
+        with xr.open_zarr(path) as stored:
+            stored = stored.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: no readable scores ({error}); run the encoding again") from error
+    missing = {"predictions", "responses", "run", "block"} - set(stored.variables)
+    if missing or "scheme" not in stored.attrs:
+        raise InputError(f"{path}: holds no predictions to resample; run the encoding again")
+    samples = pd.DataFrame({c: stored[c].to_numpy() for c in _OF_SAMPLES if c in stored.coords})
+    arrays = (stored[name].to_numpy() for name in ("predictions", "responses"))
+    dataset = stored.drop_dims("sample")
+    return Scores(dataset, *arrays, samples)
+
+
 _TESTS = ("p", "q", "p_max")
+_OF_SAMPLES = ("run", "clip_id", "time", "block")
+_SHARE = 4096  # targets a chunk of the store
+
+
+def _with_samples(dataset, scores) -> xr.Dataset:
+    samples = {}
+    for name, column in scores.samples.items():
+        if column.dtype.kind not in "biuf":
+            column = column.fillna("").astype(str)
+        values = column.to_numpy()
+        samples[name] = ("sample", values if values.dtype != object else values.astype(str))
+    return dataset.assign(
+        predictions=(("layer", "sample", "target"), scores.predictions),
+        responses=(("sample", "target"), scores.responses),
+    ).assign_coords(samples)
+
+
+def _chunks(variable) -> dict:
+    """Whole columns, as resampling reads them."""
+    sizes = {"layer": 1, "target": min(_SHARE, max(variable.sizes["target"], 1))}
+    return {"chunks": [sizes.get(d, variable.sizes[d]) for d in variable.dims]}
 
 
 def _long_table(dataset) -> pd.DataFrame:

@@ -1,18 +1,26 @@
 """Activation stores against responses: the join of clips, features and brains."""
 
-import json
+import re
+import shutil
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import nibabel as nib
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 import encoding
 from encoding import Responses
+from encoding.heldout import plan_folds
+from encoding.ridge.kfold import ALPHAS
+from encoding.ridge.kfold import MEMORY as ROOM
 from stimuli import InputError, ds003720
+
+MEMORY = 8 * 2**30  # bytes
+_LEAST = 2**28  # bytes without which targets cannot be worked at
+_QUICK = 1e11  # products below which a run takes seconds
 
 
 def open_stores(stores: list[Path]) -> dict[str, xr.DataArray]:
@@ -53,28 +61,6 @@ def bids_subjects(root: Path) -> list[str]:
     return subjects
 
 
-def find_bold(root: Path, subject: str, runs: list[str], derivatives: Path | None = None):
-    """Functional image of every run: ``{run: path}``.
-
-    Preprocessed images (``*desc-preproc_bold.nii.gz`` below `derivatives`) are used where a folder
-    is given, raw ones otherwise.
-    """
-    folder = (derivatives or Path(root)) / subject / "func"
-    pattern = "*_desc-preproc_bold.nii*" if derivatives else "_bold.nii*"
-    found = {}
-    for run in runs:
-        task, number = run.split("-")
-        matches = sorted(folder.glob(f"{subject}_task-{task}_run-{number}{pattern}"))
-        if len(matches) != 1:
-            raise InputError(
-                f"{folder}: {len(matches)} images of {task} run {number}, expected one "
-                f"({subject}_task-{task}_run-{number}{pattern}); "
-                "download the data set or name the preprocessed one with --derivatives"
-            )
-        found[run] = matches[0]
-    return found
-
-
 def find_regions(root: Path, subject: str) -> tuple[Path | None, Path | None]:
     """Label image and table of names in ``derivatives/regions/<subject>``, where there are any."""
     folder = Path(root) / "derivatives" / "regions" / subject
@@ -93,31 +79,50 @@ def bids_responses(
     derivatives: Path | None = None,
     regions: Path | None = None,
     region_names: Path | None = None,
-    mask: Path | None = None,
+    **options,
 ) -> Responses:
-    """Responses of one subject of ds003720 or a data set of the same layout."""
-    presentations = ds003720.load(root)
-    paths = find_bold(root, subject, list(presentations["run"].unique()), derivatives)
-    counts, repetition = {}, set()
-    for run, path in paths.items():
-        image = nib.load(path)
-        counts[run] = image.shape[3] if len(image.shape) == 4 else 0
-        repetition.add(round(float(image.header.get_zooms()[-1]), 4))
-    tr = _sidecar_tr(root, subject) or repetition.pop()
-    samples = encoding.samples_from_events(presentations, counts, tr)
-    if regions is None:
+    """Responses of one subject of ds003720 or a data set of the same layout.
+
+    Parameters
+    ----------
+    root, derivatives : Path
+    subject : str
+    regions, region_names : Path, optional
+        Default, for volumes: as `find_regions`.
+    options : see `encoding.load_bids`
+        kind, space, mask, confounds, memory, cache.
+    """
+    if regions is None and options.get("kind", "volume") == "volume":
         regions, region_names = find_regions(root, subject)
-    return encoding.load_nifti(paths, samples, mask, regions, region_names)
+    return encoding.load_bids(
+        root, subject, ds003720.load(root), derivatives=derivatives, regions=regions,
+        region_names=region_names, **options,
+    )  # fmt: skip
 
 
-def _sidecar_tr(root: Path, subject: str) -> float | None:
-    for path in sorted((Path(root) / subject / "func").glob("*_bold.json")):
-        return float(json.loads(path.read_text(encoding="utf-8"))["RepetitionTime"])
-    return None
+def bids_reference(
+    root: Path, subject: str, derivatives: Path | None, kind: str = "volume", space=None
+):
+    """An image of the grid or mesh on which the subject's responses lie; a pair for surfaces."""
+    runs = ds003720.load(root)["run"].unique()[:1]
+    source = root if derivatives is None else derivatives
+    found = encoding.find_runs(
+        source, subject, runs, kind=kind, space=space, preprocessed=derivatives is not None
+    )
+    return found[runs[0]]
 
 
-def array_responses(path: Path, samples: Path, targets: Path | None = None) -> Responses:
-    """Responses from an array and CSV tables of its rows (and columns).
+def array_responses(
+    path: Path | list[Path], samples: Path, targets: Path | None = None, **options
+) -> Responses:
+    """Responses from arrays and CSV tables of their rows (and columns).
+
+    Parameters
+    ----------
+    path : path or list of paths
+    samples, targets : paths of CSV tables
+    options : see `encoding.load_array`
+        name, transposed, memory, cache.
 
     Raises
     ------
@@ -128,7 +133,15 @@ def array_responses(path: Path, samples: Path, targets: Path | None = None) -> R
     columns = None if targets is None else _table(targets, ("region",), {"region": str})
     if columns is not None:
         columns["region"] = columns["region"].fillna("")
-    return encoding.load_array(path, rows, columns)
+    return encoding.load_array(path, rows, columns, **options)
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes from "8GB", "1.5 GiB", "500M" or a plain number; powers of 1024."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(?:I?B)?|B?)\s*", text.upper())
+    if not found or not float(found[1]):
+        raise InputError(f"--memory is '{text}'; give a size, as 8GB or 500MB")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
 
 
 def _table(path: Path, required: tuple[str, ...], types: dict) -> pd.DataFrame:
@@ -151,8 +164,15 @@ def encode(
     n_permutations: int = 2000,
     seed: int = 0,
     report: Callable[[str], None] = lambda line: None,
+    *,
+    memory: int = MEMORY,
+    cluster=None,
+    reference=None,
 ) -> dict:
-    """Fit every layer to one subject and write scores, tables and ``results.json``.
+    """Fit every layer to one subject and write scores, tables, maps and ``results.json``.
+
+    Finished work is kept in ``.work`` until the results are written: after a kill the same call
+    goes on.
 
     Parameters
     ----------
@@ -169,22 +189,38 @@ def encode(
         Of permutations and resamples.
     report : callable
         Given a line of text as work goes on.
+    memory : int
+        Bytes for all of the fit.
+    cluster : optional
+        See `encoding.open_cluster`.
+    reference : image or path, or a pair for surfaces, optional
+        See `encoding.save_maps`; without it no maps are written.
 
     Returns
     -------
     dict
         What ``results.json`` holds.
+
+    Raises
+    ------
+    InputError
+        If the fit needs more memory, or ``.work`` is of other inputs.
     """
     started = time.perf_counter()
     samples = responses.samples
+    work = work_folder(out)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", encoding.RidgeEdgeWarning)
         features = {name: encoding.features_at(layer, samples) for name, layer in layers.items()}
         report(f"{subject}: {len(features)} layers, {len(samples)} volumes, "
                f"{responses.data.shape[1]} targets")  # fmt: skip
+        room, line = plan_memory(features, responses, delays, memory)
+        if line:
+            report(f"{subject}: {line}")
         scores = encoding.fit_layers(
-            features, responses.data, samples, delays, targets=responses.targets
-        )
+            features, responses.data, samples, delays, targets=responses.targets,
+            memory=room, folder=work / "fit", cluster=cluster, report=report if line else None,
+        )  # fmt: skip
     inference = encoding.infer(scores, n_permutations=n_permutations, seed=seed)
     summary = encoding.summarise(scores, inference)
     models = list(dict.fromkeys(name.split(":")[0] for name in layers))
@@ -197,8 +233,45 @@ def encode(
             )
             for model in models
         },
+        "n_targets": responses.data.shape[1],
+        "dropped": dict(responses.dropped),
         "notes": [str(w.message) for w in caught],
         "seconds": round(time.perf_counter() - started, 2),
     }
     encoding.save_scores(out, scores, summary, inference)
+    if reference is not None:
+        encoding.save_maps(scores, reference, out / "maps", responses.targets)
+    shutil.rmtree(work)
     return summary
+
+
+def work_folder(out: Path) -> Path:
+    """Of unfinished work, and of responses that do not fit in memory."""
+    return Path(out) / ".work"
+
+
+def plan_memory(features, responses, delays, memory) -> tuple[int, str]:
+    """Bytes for the targets at work, and a line that tells of a run longer than a minute."""
+    samples, v = responses.samples, responses.data.shape[1]
+    plan = plan_folds(samples)
+    n = len(plan.folds[0][0])
+    p = max(X.shape[1] for X in features.values()) * len(delays)
+    if min(n, p) * n * (n + v) * len(features) < _QUICK:
+        return min(memory, ROOM), ""
+    n_folds = len(np.unique(plan.groups[plan.folds[0][0]]))
+    size = (n, p, v, len(ALPHAS), n_folds, len(features))
+    expected = encoding.forecast(*size, memory=0, n_new=len(plan.samples))
+    # Runs that are left out in turn go in pairs, and in double precision.
+    seconds = expected.seconds * (2 * n_folds if plan.crossed else 1)
+    room = int(memory - expected.bytes)
+    if room < _LEAST:
+        need = (expected.bytes + _LEAST) / 2**30
+        raise InputError(
+            f"--memory {memory / 2**30:.1f}GB is too little for {v} targets and {len(features)} "
+            f"layers; give {need:.1f}GB, or fewer targets (--mask) or layers"
+        )
+    room = min(room, ROOM)
+    if seconds < 60:
+        return room, ""
+    amount = (expected.bytes + room) / 2**30
+    return room, f"expected to take about {seconds / 60:.0f} min and {amount:.1f} GB"

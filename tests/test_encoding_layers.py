@@ -252,3 +252,20 @@ def test_simulation_is_the_same_for_a_seed_and_its_regions_are_independent():
     assert np.abs(b.data - c.data).max() > 0.1
     with pytest.raises(InputError, match="belt2"):
         simulate(stages, samples, {"core": "belt2"})
+
+
+def test_targets_with_nan_are_counted_and_leave_the_others_alone():
+    samples, stages = experiment(n_train=3, n_test=1)
+    responses, _ = simulate(stages, samples, {"core": "A1"}, 6, 1.0)
+    whole = fit_layers(stages, responses.data, samples)
+    broken = responses.data.copy()
+    rows = np.flatnonzero(~samples["dummy"])
+    broken[rows[3], 2], broken[rows[-1], 4] = np.nan, np.inf
+    broken[np.flatnonzero(samples["dummy"])[0], 0] = np.nan  # never used
+    with pytest.warns(UserWarning, match="2 of 6 targets .* number 2"):
+        scores = fit_layers(stages, broken, samples)
+    good = [0, 1, 3, 5]
+    np.testing.assert_allclose(scores.predictions[..., good], whole.predictions[..., good])
+    assert (scores.dataset["r"][:, [2, 4]] == 0).all() and np.isfinite(scores.predictions).all()
+    assert scores.dataset["best_alpha"][:, [2, 4]].isnull().all()
+    assert infer(scores, n_permutations=99, n_resamples=9).permutations["A1"].p[2] == 1

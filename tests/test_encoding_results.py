@@ -7,7 +7,17 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from encoding import best_stages, delay, fit_layers, infer, save_scores, summarise
+from encoding import (
+    InputError,
+    best_stages,
+    block_bootstrap,
+    delay,
+    fit_layers,
+    infer,
+    load_scores,
+    save_scores,
+    summarise,
+)
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +86,46 @@ def test_ceilings_below_the_floor_are_not_used_for_normalising(scores, inference
     assert entry["n_normalised"] == 2
     assert entry["r_normalised"] == pytest.approx((r[0] / 0.5 + r[3] / 0.8) / 2)
     assert entry["ceiling"] == pytest.approx((0.5 + 0.4 + 0.8) / 3)
+
+
+def test_saved_scores_can_be_resampled_again(scores, inference, tmp_path):
+    save_scores(tmp_path, scores, summarise(scores, inference), inference)
+    loaded = load_scores(tmp_path)
+    np.testing.assert_array_equal(loaded.predictions, scores.predictions)
+    np.testing.assert_array_equal(loaded.responses, scores.responses)
+    pd.testing.assert_frame_equal(loaded.samples, scores.samples, check_dtype=False)
+    assert loaded.dataset.attrs == scores.dataset.attrs
+    again = infer(loaded, n_permutations=99, n_resamples=50)
+    for layer, test in inference.permutations.items():
+        np.testing.assert_array_equal(again.permutations[layer].p, test.p)
+        interval = inference.bootstraps[layer].interval
+        np.testing.assert_array_equal(again.bootstraps[layer].interval, interval)
+    assert summarise(loaded, again) == summarise(scores, inference)
+
+
+def test_labels_of_any_kind_survive_and_folders_without_scores_are_refused(scores, tmp_path):
+    clips = pd.DataFrame({"run": [1, 2], "clip_id": ["é-1", np.nan], "time": 0.5, "block": [0, 1]})
+    some = clips.iloc[np.arange(len(scores.samples)) % 2].reset_index(drop=True)
+    changed = type(scores)(scores.dataset, scores.predictions, scores.responses, some)
+    save_scores(tmp_path, changed, {})
+    pd.testing.assert_frame_equal(load_scores(tmp_path).samples, some.fillna(""), check_dtype=False)
+    with pytest.raises(InputError, match="nowhere"):
+        load_scores(tmp_path / "nowhere")
+    scores.dataset.to_zarr(tmp_path / "old" / "scores.zarr", zarr_format=2)
+    with pytest.raises(InputError, match="no predictions"):
+        load_scores(tmp_path / "old")
+
+
+def test_intervals_of_runs_left_out_in_turn_are_widened(scores, inference):
+    labels = scores.samples["run"], scores.samples["block"]
+    for crossed, wide in ((True, True), (False, False)):
+        plain = block_bootstrap(
+            scores.predictions[0],
+            scores.responses,
+            *labels,
+            regions=scores.dataset["region"].to_numpy(),
+            n_resamples=50,
+            crossed=crossed,
+        )
+        same = np.array_equal(plain.interval, inference.bootstraps["A1"].interval)
+        assert same == wide

@@ -74,7 +74,7 @@ def cv_scores(
         R2 = 1 - sum (y - prediction)^2 / sum (y - mean of the fold)^2 in each held-out fold,
         averaged over folds (himalaya's `r2_score`); 0 for a target constant in the fold.
     """
-    search = _Search(X, Y, alphas, splits, rows, method, refit=False)
+    search = Search(X, Y, alphas, splits, rows, method, refit=False)
     scores = np.empty((len(search.alphas), Y.shape[1]), search.dtype)
     for columns, y, _, coordinates in search.batches(batch, memory):
         scores[:, columns] = search.scores(y, coordinates)
@@ -105,7 +105,7 @@ def cv_predict(
     best : (n_targets,) alphas
     predictions : (n_new, n_targets)
     """
-    search = _Search(X, Y, alphas, splits, rows, None, refit=True)
+    search = Search(X, Y, alphas, splits, rows, None, refit=True)
     scores, best, out, means = search.refit(search.basis.locate(X_new), batch, memory)
     out += means
     return scores, best, out
@@ -130,7 +130,7 @@ def cv_fit(
     coef : (n_features, n_targets)
     intercept : (n_targets,)
     """
-    search = _Search(X, Y, alphas, splits, rows, None, refit=True)
+    search = Search(X, Y, alphas, splits, rows, None, refit=True)
     scores, best, coef, means = search.refit(search.basis.back, batch, memory)
     return scores, best, coef, means - search.basis.mean.astype(coef.dtype) @ coef
 
@@ -250,7 +250,7 @@ def nodes_and_mixing(alphas, largest, dtype) -> tuple[np.ndarray, np.ndarray]:
     return alphas[nodes], mixing.astype(dtype)
 
 
-class _Search:
+class Search:
     """What all batches of targets share."""
 
     def __init__(self, X, Y, alphas, splits, rows, method, *, refit):

@@ -52,7 +52,10 @@ def extract(
 )
 def encode(
     features: Annotated[list[Path], typer.Option(help="Activation store; repeat for several.")],
-    responses: Annotated[Path, typer.Option(help="BIDS root, or an array (.npy, .npz).")],
+    responses: Annotated[
+        list[Path],
+        typer.Option(help="BIDS root, or an array (.npy, .npz, .h5, .zarr); repeat for its parts."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the results.")],
     samples: Annotated[
         Path | None,
@@ -61,9 +64,22 @@ def encode(
     targets: Annotated[
         Path | None, typer.Option(help="CSV of an array's columns: region[, x, y, z].")
     ] = None,
+    name: Annotated[str | None, typer.Option(help="Array in the file.")] = None,
+    transposed: Annotated[
+        bool | None,
+        typer.Option(
+            "--transposed/--not-transposed", help="Whether the array is targets x volumes."
+        ),
+    ] = None,
     subject: Annotated[list[str] | None, typer.Option(help="Default: all.")] = None,
     derivatives: Annotated[
         Path | None, typer.Option(help="Preprocessed images (fMRIPrep) instead of raw ones.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="volume, surface or cifti.")] = "volume",
+    space: Annotated[str | None, typer.Option(help="Of preprocessed images.")] = None,
+    confounds: Annotated[
+        str | None,
+        typer.Option(help="none, motion, motion24 (of preprocessed images), motion24+wm_csf."),
     ] = None,
     regions: Annotated[
         Path | None, typer.Option(help="Label image; default: derivatives/regions.")
@@ -71,14 +87,36 @@ def encode(
     region_names: Annotated[
         Path | None, typer.Option(help="TSV of its labels: index, name.")
     ] = None,
-    mask: Annotated[Path | None, typer.Option(help="Voxels to use.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Voxels to use; of an array: the grid of the maps.")
+    ] = None,
     delays: Annotated[str, typer.Option(help="In volumes.")] = "2,3,4,5",
     permutations: Annotated[int, typer.Option(min=100)] = 2000,
+    memory: Annotated[str, typer.Option(help="To keep to.")] = "8GB",
+    cluster: Annotated[
+        str | None, typer.Option(help="Dask: local, local:4, slurm:8 or tcp://host:8786.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Predict responses from every layer; scores, ceilings and tests by region."""
-    from experiments.encode import array_responses, bids_responses, bids_subjects, open_stores
+    """Predict responses from every layer; scores, maps, ceilings and tests by region.
+
+    After a kill the same command goes on where it stopped.
+    """
+    from contextlib import nullcontext
+
+    import numpy as np
+
+    from encoding import open_cluster, to_nifti
+    from experiments.encode import (
+        array_responses,
+        bids_reference,
+        bids_responses,
+        bids_subjects,
+        open_stores,
+        parse_bytes,
+        work_folder,
+    )
     from experiments.encode import encode as run_encode
     from experiments.provenance import write_provenance
     from stimuli import InputError
@@ -87,24 +125,57 @@ def encode(
         lags = tuple(int(part) for part in delays.split(","))
     except ValueError:
         raise InputError(f"--delays is '{delays}'; give volumes, as in 2,3,4,5") from None
+    room = parse_bytes(memory)
+    root = responses[0]
+    for path in responses:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; give --responses")
+    bids = root.is_dir() and root.suffix != ".zarr"
+    if bids and len(responses) > 1:
+        raise InputError(f"{root}: a BIDS folder is given alone; name --responses once")
+    if not bids and samples is None:
+        raise InputError(f"{root}: an array needs --samples, a table of its rows")
     layers = open_stores(features)
+    subjects = subject or (bids_subjects(root) if bids else ["subject"])
+    if not bids and len(subjects) > 1:
+        raise InputError(f"{root}: an array is of one subject; found --subject {len(subjects)} x")
+
+    def load(one: str):
+        share = {"memory": room // 4, "cache": work_folder(out / one) / "responses"}
+        if not bids:
+            share |= {"name": name, "transposed": transposed}
+            measured = array_responses(responses, samples, targets, **share)
+            if mask is not None:  # fails before hours of work where targets have no place in it
+                to_nifti(np.zeros(len(measured.targets)), measured.targets, mask)
+            return measured, mask
+        where = {"kind": kind, "space": space}
+        share |= where | {"mask": mask, "confounds": confounds}
+        measured = bids_responses(root, one, derivatives, regions, region_names, **share)
+        return measured, bids_reference(root, one, derivatives, **where)
+
     summaries = []
-    if responses.is_dir():
-        for one in subject or bids_subjects(responses):
-            measured = bids_responses(responses, one, derivatives, regions, region_names, mask)
+    with nullcontext() if cluster is None else open_cluster(cluster) as workers:
+        for one in subjects:
+            measured, reference = load(one)
             summaries.append(
-                run_encode(layers, measured, out / one, one, lags, permutations, seed, say)
+                run_encode(
+                    layers,
+                    measured,
+                    out / one,
+                    one,
+                    lags,
+                    permutations,
+                    seed,
+                    say,
+                    memory=room,
+                    cluster=workers,
+                    reference=reference,
+                )
             )
-    else:
-        if samples is None:
-            raise InputError(f"{responses}: an array needs --samples, a table of its rows")
-        measured = array_responses(responses, samples, targets)
-        one = subject[0] if subject else "subject"
-        summaries.append(
-            run_encode(layers, measured, out / one, one, lags, permutations, seed, say)
-        )
-    write_provenance(out, {"features": features, "responses": responses, "delays": lags,
-                           "permutations": permutations, "seed": seed})  # fmt: skip
+    write_provenance(out, {"features": features, "responses": responses if responses[1:] else root,
+                           "delays": lags, "permutations": permutations, "seed": seed,
+                           "derivatives": derivatives, "kind": kind, "space": space,
+                           "confounds": confounds, "mask": mask, "memory": memory})  # fmt: skip
     if as_json:
         show(summaries)
         return

@@ -1,0 +1,189 @@
+"""Which rows are held out and what is scored; held-out predictions of joint models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+
+from .design import delay
+from .errors import InputError
+from .ridge import banded, kfold
+from .ridge.scaling import unit_trace
+
+_BLOCK_ROWS = 10  # volumes a block where no clips are named
+_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fitted on which rows, and how held-out rows become samples to score.
+
+    Rows of split "test" are predicted from the others without those marked `leak`; without test
+    rows each run is predicted from the other runs. Dummies are left out.
+
+    Parameters
+    ----------
+    runs : (n_rows,) labels
+    groups : (n_rows,) labels of what is left out together
+    folds : pairs (train, held out) of row numbers
+    rows : (n_held,) all held-out rows, ascending
+    sample : (n_held,) number of the sample that each held-out row is a presentation of
+    repeat : (n_held,) labels of the presentation
+    samples : DataFrame, n_samples rows
+        Columns run and block (a clip within a run), and clip_id and time where given.
+    """
+
+    runs: np.ndarray
+    groups: np.ndarray
+    folds: list[tuple[np.ndarray, np.ndarray]]
+    rows: np.ndarray
+    sample: np.ndarray
+    repeat: np.ndarray
+    samples: pd.DataFrame
+
+    @property
+    def crossed(self) -> bool:
+        """Whether held-out runs also taught each other's models."""
+        return len(self.folds) > 1
+
+    @property
+    def averaging(self) -> scipy.sparse.csr_matrix:
+        """Sparse (n_samples, n_held): means over repeats of (run, clip_id, time)."""
+        return averaging(self.sample)
+
+    def average(self, values: np.ndarray) -> np.ndarray:
+        """(n_samples, n_targets) from rows in the order of `rows`; centred in crossed runs."""
+        values = self.averaging @ np.asarray(values, np.float32)
+        return centre_within(values, self.samples["run"]) if self.crossed else values
+
+    def responses(self, Y: np.ndarray) -> np.ndarray:
+        """`average` of the held-out rows of Y (n_rows, n_targets), which may be a memory map."""
+        out = np.empty((len(self.samples), Y.shape[1]), np.float32)
+        for start in range(0, Y.shape[1], _BATCH):
+            columns = slice(start, start + _BATCH)
+            out[:, columns] = self.average(np.asarray(Y[:, columns])[self.rows])
+        return out
+
+
+def plan_folds(runs, groups=None) -> Plan:
+    """Folds and averaging from run labels or a table of samples (see `Responses`).
+
+    Parameters
+    ----------
+    runs : (n_rows,) labels, or DataFrame with the column run
+    groups : (n_rows,) labels, optional
+        What is left out together. Default: runs.
+
+    Raises
+    ------
+    InputError
+        A column is missing, or fewer than two groups are left to fit on.
+    """
+    table = runs if isinstance(runs, pd.DataFrame) else pd.DataFrame({"run": np.asarray(runs)})
+    if "run" not in table:
+        raise InputError(f"samples lack the column run; found {list(table.columns)}")
+    table = table.reset_index(drop=True)
+    label = table["run"].to_numpy()
+    group = label if groups is None else np.asarray(groups)
+    if group.shape != label.shape:
+        raise InputError(f"groups have shape {group.shape}, expected {label.shape}")
+    dummy, leak = (
+        table[name].to_numpy(bool) if name in table else np.zeros(len(table), bool)
+        for name in ("dummy", "leak")
+    )
+    clips = {"clip_id", "time"} <= set(table)
+    test = (table["split"] == "test").to_numpy() & ~dummy if "split" in table else dummy & False
+    if test.any():
+        if not clips:
+            raise InputError("samples with test rows need the columns clip_id and time")
+        folds = [(np.flatnonzero(~test & ~dummy & ~leak), np.flatnonzero(test))]
+    else:
+        folds = leave_one_out(group, np.flatnonzero(~dummy))
+    if not folds or min(len(np.unique(group[train])) for train, _ in folds) < 2:
+        raise InputError("training rows hold fewer than two runs: none can be left out for alpha")
+
+    rows = np.sort(np.concatenate([held for _, held in folds]))
+    held = table.iloc[rows].reset_index(drop=True)
+    if clips:
+        keys = ["run", "clip_id", "time"]
+        sample = held.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+        samples = held.loc[np.unique(sample, return_index=True)[1], keys].reset_index(drop=True)
+        parts = samples.groupby(["run", "clip_id"], sort=False, dropna=False)
+    else:
+        sample = np.arange(len(held))
+        samples = held[["run"]].copy()
+        part = samples.groupby("run", sort=False).cumcount() // _BLOCK_ROWS
+        parts = samples.groupby(["run", part.to_numpy()], sort=False)
+    samples["block"] = parts.ngroup()
+    repeat = held["repeat"].to_numpy() if "repeat" in held else np.ones(len(held), int)
+    return Plan(label, group, folds, rows, sample, repeat, samples)
+
+
+def averaging(sample: np.ndarray) -> scipy.sparse.csr_matrix:
+    """Sparse (n_samples, n_held) with rows of sum 1, from the sample number of each row."""
+    counts = np.bincount(sample)
+    return scipy.sparse.csr_matrix(
+        ((1 / counts[sample]).astype(np.float32), (sample, np.arange(len(sample)))),
+        shape=(len(counts), len(sample)),
+    )
+
+
+def centre_within(values: np.ndarray, runs) -> np.ndarray:
+    """Columns of mean 0 in every run, in place."""
+    for rows in pd.Series(runs).groupby(np.asarray(runs), sort=False).indices.values():
+        values[rows] -= values[rows].mean(0)
+    return values
+
+
+def leave_one_out(labels, rows=None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(train, held out) row numbers, one pair a label."""
+    rows = np.arange(len(labels)) if rows is None else rows
+    return [(rows[labels[rows] != g], rows[labels[rows] == g]) for g in pd.unique(labels[rows])]
+
+
+def predict_jointly(
+    features: Mapping[str, np.ndarray],
+    Y: np.ndarray,
+    plan: Plan,
+    delays: Sequence[int],
+    alphas: np.ndarray | None = None,
+    *,
+    n_candidates: int = 50,
+    seed: int = 0,
+) -> np.ndarray:
+    """Held-out predictions of a banded ridge model with one band a feature space.
+
+    Parameters
+    ----------
+    features : {space: (n_rows, n_units)}, not delayed
+    Y : (n_rows, n_targets)
+    plan : Plan
+    delays : volumes
+    alphas, n_candidates, seed : see `BandedRidgeCV`
+
+    Returns
+    -------
+    (n_samples, n_targets) float32
+    """
+    alphas = kfold.ALPHAS if alphas is None else np.asarray(alphas, float)
+    out = np.empty((len(plan.rows), Y.shape[1]), np.float32)
+    for train, held in plan.folds:
+        designs, bands = [], []
+        for number, X in enumerate(features.values()):
+            # Before a run's start features are at their mean, not at an arbitrary zero.
+            design = delay(X - X[train].mean(0), plan.runs, delays)
+            mean, scale = unit_trace(design[train])
+            designs.append((design - mean) / scale)
+            bands.append(np.full(design.shape[1], number))
+        design, bands = np.concatenate(designs, 1), np.concatenate(bands)
+        weights = banded.candidate_weights(np.bincount(bands), n_candidates, seed)
+        known = np.asarray(Y[train])
+        splits = leave_one_out(plan.groups[train])
+        candidate, alpha, _ = banded.search(design[train], known, bands, weights, alphas, splits)
+        coef, intercept = banded.fit(design[train], known, bands, weights, candidate, alpha)
+        out[np.searchsorted(plan.rows, held)] = design[held] @ coef + intercept
+    return plan.average(out)
