@@ -80,8 +80,8 @@ def audit(clips, sound=True, workers=None, progress=None, strict_artists=False) 
         left_out = sum(bool({pair.a, pair.b} & marked) for pair in leaks.itertuples())
         if left_out:
             notes.append(
-                f"{left_out} of {len(leaks)} leaks are of clips that the table marks (column leak): "
-                "training and encoding leave these clips out."
+                f"{left_out} of {len(leaks)} leaks are of clips that the table marks (column "
+                "leak): training and encoding leave these clips out."
             )
     problems += _label_conflicts(pairs, table)
     problems = pd.DataFrame(
