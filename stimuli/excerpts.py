@@ -59,7 +59,7 @@ def read_excerpts(path) -> pd.DataFrame:
 
 @cache
 def _own_table():
-    with as_file(files("stimuli") / "data" / "ds003720_excerpts.tsv") as path:
+    with as_file(files("stimuli") / "ds003720_excerpts.tsv") as path:
         return read_excerpts(path)
 
 
