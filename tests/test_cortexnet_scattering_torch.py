@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from cortexnet.frontends.scattering import LogScattering
@@ -47,7 +47,10 @@ def options(draw):
 def test_kymatio_preset_is_kymatio(drawn):
     J, shape, Q, T, dtype = drawn
     x = np.random.default_rng(shape).standard_normal((2, shape)).astype(dtype)
-    peer = kymatio(J, shape, Q, T, dtype)
+    try:
+        peer = kymatio(J, shape, Q, T, dtype)
+    except AssertionError:  # a few pairs of Q, as (1, 3), that kymatio does not take
+        reject()
     transform = Scattering1D(J, shape, Q, T, "kymatio", dtype)
     result, expected = transform(x), peer(torch.from_numpy(x)).numpy()
     assert result.shape == expected.shape
