@@ -195,16 +195,23 @@ def _block(basis, rows, weight) -> np.ndarray:
     """P at some rows and columns; the part outside the basis has weight 1."""
     U = basis.vectors[rows]
     if basis.complete:
-        return (U * weight) @ U.T
-    return (U * (weight - 1)) @ U.T + np.eye(len(U)) - 1 / len(basis.vectors)
+        return _weighted_gram(U, weight)
+    return np.eye(len(U)) - 1 / len(basis.vectors) - _weighted_gram(U, 1 - weight)
+
+
+def _weighted_gram(U, weight) -> np.ndarray:
+    """U diag(weight) U' for weights that are not negative, at half the cost of a product."""
+    half = scipy.linalg.blas.dsyrk(1.0, (U * np.sqrt(weight)).T, trans=1, lower=1)
+    return half + np.tril(half, -1).T
 
 
 def _inverse(matrix) -> np.ndarray:
-    try:
-        factor = scipy.linalg.cho_factor(matrix, lower=True, check_finite=False)
-        return scipy.linalg.cho_solve(factor, np.eye(len(matrix)), check_finite=False)
-    except np.linalg.LinAlgError:  # positive in theory, on the verge of rounding in fact
+    factor, failed = scipy.linalg.lapack.dpotrf(matrix, lower=1)
+    if not failed:
+        inverse, failed = scipy.linalg.lapack.dpotri(factor, lower=1)
+    if failed:  # positive in theory, on the verge of rounding in fact
         return np.linalg.pinv(matrix, hermitian=True)
+    return np.tril(inverse) + np.tril(inverse, -1).T
 
 
 def _largest_eigenvalue(matrix, steps: int = 8) -> float:
