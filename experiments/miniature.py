@@ -101,7 +101,7 @@ def _write_responses(root: Path, seed: int) -> dict:
         "ar": truth["ar"],
         "drift": truth["drift"],
         "tr": TR,
-        "note": "Responses are simulated: every region follows one stage of a network with random "
+        "note": "Every region follows one stage of a network with random "
         "weights (the reference), convolved with a haemodynamic response, plus autoregressive "
         "noise and drift.",
     }
