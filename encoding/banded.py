@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold, LeaveOneGroupOut, check_cv
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from .design import delay
 from .errors import InputError
+from .estimators import DelayedRidge
 from .ridge import banded, kfold
 from .ridge.scaling import unit_trace
 
 
-class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class BandedRidgeCV(DelayedRidge):
     """Ridge regression from several feature spaces, each with a penalty of its own.
 
     Every band is standardised and brought to unit kernel trace; then its columns count by a
@@ -96,26 +93,12 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if labels is not None:
                 raise InputError("bands are given twice, in X and as `bands`; leave one out")
             X, labels = _stack(X)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-            y_numeric=True,
-            ensure_min_samples=2,
-        )
+        X, y, alphas, splits = self._training(X, y, groups)
+        Y = y.reshape(len(X), -1)
         labels = np.zeros(X.shape[1], int) if labels is None else np.asarray(labels)
         if labels.shape != (X.shape[1],):
             raise InputError(f"bands have shape {labels.shape}, expected ({X.shape[1]},)")
         self._band_of, self.bands_ = pd.factorize(labels)
-        Y = y.reshape(len(X), -1)
-        if Y.dtype.kind != "f":
-            Y = Y.astype(X.dtype)
-        alphas = kfold.ALPHAS if self.alphas is None else np.atleast_1d(self.alphas)
-        splits = self._splits(X, Y, groups)
-
-        self.feature_means_ = X.mean(0, dtype=np.float64).astype(X.dtype)
         design = self._delayed(X, groups)
         bands = np.tile(self._band_of, design.shape[1] // X.shape[1])
         mean, scale = np.empty((2, design.shape[1]), X.dtype)
@@ -130,21 +113,8 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         kfold.warn_at_edge(self.best_alphas_, alphas, "banded ridge")
         self.band_weights_ = weights[candidate]
         coef, intercept = banded.fit(design, Y, bands, weights, candidate, self.best_alphas_)
-        coef = coef / scale[:, None]
-        intercept = intercept - mean @ coef
-        if y.ndim == 1:
-            self.coef_, self.intercept_ = coef[:, 0], intercept[0]
-        else:
-            self.coef_, self.intercept_ = coef.T, intercept
+        self._keep(coef, intercept, mean, scale, y)
         return self
-
-    def predict(self, X, groups=None):
-        """Predict (n_samples,) or (n_samples, n_targets); `groups` matter with delays only."""
-        return self._design(X, groups) @ self.coef_.T + self.intercept_
-
-    def score(self, X, y, groups=None):
-        """R2 of the prediction, averaged uniformly over targets."""
-        return r2_score(y, self.predict(X, groups))
 
     def split_r2(self, X, y, groups=None) -> np.ndarray:
         """R2 divided among bands by the product measure; the parts sum to the joint R2.
@@ -187,29 +157,7 @@ class BandedRidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if missing or len(X) > len(self.bands_):
                 raise InputError(f"X holds {list(X)}, fitted were {list(self.bands_)}")
             X, _ = _stack({name: X[name] for name in self.bands_})
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._delayed(X, groups)
-
-    def _delayed(self, X, groups):
-        if self.delays is None:
-            return X
-        runs = np.zeros(len(X)) if groups is None else groups
-        return delay(X - self.feature_means_, runs, self.delays)
-
-    def _splits(self, X, Y, groups):
-        if groups is not None:
-            groups = np.asarray(groups)
-            if groups.shape != (len(X),):
-                raise InputError(f"groups have shape {groups.shape}, expected ({len(X)},)")
-        if self.cv is not None:
-            cv = check_cv(self.cv)
-        elif groups is None:
-            cv = KFold(min(5, len(X)))
-        elif len(np.unique(groups)) < 2:
-            raise InputError("groups hold one run only: it cannot be left out; give cv=5")
-        else:
-            cv = LeaveOneGroupOut()
-        return list(cv.split(X, Y, groups))
+        return super()._design(X, groups)
 
 
 def _is_named(X) -> bool:

@@ -16,7 +16,74 @@ from .ridge import kfold
 from .ridge.scaling import unit_trace
 
 
-class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class DelayedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """What ridge estimators share: validation, delays inside runs, folds by run, the weights kept.
+
+    Subclasses have the parameters alphas, cv and delays (see `RidgeCV`).
+    """
+
+    def predict(self, X, groups=None):
+        """Predict (n_samples,) or (n_samples, n_targets); `groups` matter with delays only."""
+        return self._design(X, groups) @ self.coef_.T + self.intercept_
+
+    def score(self, X, y, groups=None):
+        """R2 of the prediction, averaged uniformly over targets."""
+        return r2_score(y, self.predict(X, groups))
+
+    def _training(self, X, y, groups):
+        """Validated X and y, alphas and splits."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
+        )
+        if y.dtype.kind != "f":
+            y = y.astype(X.dtype)
+        alphas = kfold.ALPHAS if self.alphas is None else np.atleast_1d(self.alphas)
+        self.feature_means_ = X.mean(0, dtype=np.float64).astype(X.dtype)
+        return X, y, alphas, self._splits(X, y, groups)
+
+    def _keep(self, coef, intercept, mean, scale, y) -> None:
+        """Weights of standardised features become those of the features given."""
+        coef = coef / scale[:, None]
+        intercept = intercept - mean @ coef
+        if y.ndim == 1:
+            self.coef_, self.intercept_ = coef[:, 0], intercept[0]
+        else:
+            self.coef_, self.intercept_ = coef.T, intercept
+
+    def _design(self, X, groups):
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._delayed(X, groups)
+
+    def _delayed(self, X, groups):
+        if self.delays is None:
+            return X
+        runs = np.zeros(len(X)) if groups is None else groups
+        return delay(X - self.feature_means_, runs, self.delays)
+
+    def _splits(self, X, y, groups):
+        if groups is not None:
+            groups = np.asarray(groups)
+            if groups.shape != (len(X),):
+                raise InputError(f"groups have shape {groups.shape}, expected ({len(X)},)")
+        if self.cv is not None:
+            cv = check_cv(self.cv)
+        elif groups is None:
+            cv = KFold(min(5, len(X)))
+        elif len(np.unique(groups)) < 2:
+            raise InputError("groups hold one run only: it cannot be left out; give cv=5")
+        else:
+            cv = LeaveOneGroupOut()
+        return list(cv.split(X, y, groups))
+
+
+class RidgeCV(DelayedRidge):
     """Ridge regression of many targets, alpha chosen for each by exact cross-validation.
 
     Parameters
@@ -71,21 +138,8 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         y : (n_samples,) or (n_samples, n_targets)
         groups : (n_samples,) run labels, optional
         """
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-            y_numeric=True,
-            ensure_min_samples=2,
-        )
+        X, y, alphas, splits = self._training(X, y, groups)
         Y = y.reshape(len(X), -1)
-        if Y.dtype.kind != "f":
-            Y = Y.astype(X.dtype)
-        alphas = kfold.ALPHAS if self.alphas is None else np.atleast_1d(self.alphas)
-        splits = self._splits(X, Y, groups)
-        self.feature_means_ = X.mean(0, dtype=np.float64).astype(X.dtype)
         design = self._delayed(X, groups)
         if self.standardize:
             mean, scale = unit_trace(design)
@@ -96,42 +150,5 @@ class RidgeCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             design, Y, alphas, splits, batch=self.n_targets_batch
         )
         kfold.warn_at_edge(self.best_alphas_, alphas)
-        coef = coef / scale[:, None]
-        intercept = intercept - mean @ coef
-        if y.ndim == 1:
-            self.coef_, self.intercept_ = coef[:, 0], intercept[0]
-        else:
-            self.coef_, self.intercept_ = coef.T, intercept
+        self._keep(coef, intercept, mean, scale, y)
         return self
-
-    def predict(self, X, groups=None):
-        """Predict (n_samples,) or (n_samples, n_targets); `groups` matter with delays only."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._delayed(X, groups) @ self.coef_.T + self.intercept_
-
-    def score(self, X, y, groups=None):
-        """R2 of the prediction, averaged uniformly over targets."""
-        return r2_score(y, self.predict(X, groups))
-
-    def _delayed(self, X, groups):
-        if self.delays is None:
-            return X
-        return delay(
-            X - self.feature_means_, np.zeros(len(X)) if groups is None else groups, self.delays
-        )
-
-    def _splits(self, X, Y, groups):
-        if groups is not None:
-            groups = np.asarray(groups)
-            if groups.shape != (len(X),):
-                raise InputError(f"groups have shape {groups.shape}, expected ({len(X)},)")
-        if self.cv is not None:
-            cv = check_cv(self.cv)
-        elif groups is None:
-            cv = KFold(min(5, len(X)))
-        elif len(np.unique(groups)) < 2:
-            raise InputError("groups hold one run only: it cannot be left out; give cv=5")
-        else:
-            cv = LeaveOneGroupOut()
-        return list(cv.split(X, Y, groups))
