@@ -21,6 +21,7 @@ from stimuli import InputError, load_clips, save_clips
 from stimuli.augment import Augmenter
 from stimuli.datamodule import ClipsModule
 from stimuli.dataset import EvalSegments, label_index, load_waveforms
+from stimuli.provenance import whole_file
 from stimuli.splits import grouped_holdout
 
 
@@ -44,9 +45,8 @@ class Evaluation:
 
     def save(self, folder: Path) -> None:
         """Write ``predictions.csv`` and ``evaluation.json``."""
-        partial = Path(folder) / "predictions.csv.part"
-        self.clips.to_csv(partial, index=False)
-        os.replace(partial, Path(folder) / "predictions.csv")
+        with whole_file(Path(folder) / "predictions.csv") as partial:
+            self.clips.to_csv(partial, index=False)
         write_json(Path(folder) / "evaluation.json", self.report)
 
 
@@ -172,9 +172,8 @@ def train_run(
         augmenter = Augmenter(seed=recipe.seed) if recipe.augment else None
         data = ClipsModule(clips, recipe.segment, augmenter=augmenter, workers=workers, **loading)
         summary = train_network(model, data, recipe, folder, progress)
-    partial = folder / "model.safetensors.part"
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
-    os.replace(partial, folder / "model.safetensors")
+    with whole_file(folder / "model.safetensors") as partial:
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
     card = {
         **settings,
         **summary,
@@ -289,9 +288,8 @@ def weights_hash(model: nn.Module) -> str:
 
 def write_json(path: Path, value: dict) -> None:
     """Write JSON whole or not at all; NaN is not allowed."""
-    partial = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.part")
-    partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _sound(clips, sample_rate, waveforms) -> list[np.ndarray]:

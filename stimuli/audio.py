@@ -1,6 +1,5 @@
 """Reading, writing and levelling of single sound files."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import soundfile
 import soxr
 
 from stimuli.errors import InputError
+from stimuli.provenance import whole_file
 
 SAMPLE_RATE = 22050
 RMS = 0.05
@@ -137,12 +137,8 @@ def write_audio(path, x, sample_rate) -> None:
             f"{path}: peak {peak:.3g} exceeds full scale (1) and would be clipped; scale it down"
         )
     pcm = np.minimum(np.round(x * 32768.0), 32767).astype(np.int16)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as partial:
         soundfile.write(partial, pcm, sample_rate, format=container, subtype="PCM_16")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def equalise_rms(x, rms=RMS) -> np.ndarray:

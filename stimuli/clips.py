@@ -1,6 +1,5 @@
 """Clip tables on disk, and the sound of a row."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 from stimuli.audio import RMS, SAMPLE_RATE, equalise_rms, fade, read_audio
 from stimuli.errors import InputError
 from stimuli.folder import scan_folder
+from stimuli.provenance import whole_file
 from stimuli.schema import COLUMNS, COUNTS, SECONDS, TEXT, complete_clips, validate_clips
 
 __all__ = ["COLUMNS", "load_clips", "save_clips", "validate_clips", "waveform"]
@@ -94,12 +94,8 @@ def save_clips(clips, csv_path) -> None:
         return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
     table = clips.assign(path=[portable(name) for name in clips["path"]])
-    partial = csv_path.with_name(f".{csv_path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(csv_path) as partial:
         table.to_csv(partial, index=False)
-        os.replace(partial, csv_path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def waveform(row, sample_rate=SAMPLE_RATE, rms=RMS) -> np.ndarray:
