@@ -1,20 +1,17 @@
 """Ridge with run-wise cross-validation against himalaya: same folds, alphas and threads.
 
-python -P benchmarks/encoding.py [dual primal long nested job] [--threads 1] [--targets 5000]
+python -P benchmarks/encoding.py [dual primal long nested] [--threads 1] [--targets 5000]
 
 Prints one JSON line a case. Ours and the peer's runs alternate and the fastest of each counts
 (--repeats); max_error and same_alpha are against the peer in float64. "nested" times the peer on
---outer of its outer folds and scales up. "job" has no peer: it times one layer of the full job
-from a memory-mapped response file, all that `fit_layers` does for a layer.
+--outer of its outer folds and scales up. The full job has a
+script of its own, `encoding_job.py`.
 """
 
 import argparse
 import json
-import resource
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from himalaya.kernel_ridge import KernelRidgeCV
@@ -23,7 +20,6 @@ from himalaya.scoring import r2_score
 from sklearn.model_selection import LeaveOneGroupOut
 from threadpoolctl import threadpool_limits
 
-from encoding import fit_layers
 from encoding.ridge.kfold import cv_fit
 from encoding.ridge.nested import nested_cv
 
@@ -42,10 +38,7 @@ CASES = {
     "primal": Case(1800, 400, 20_000, 5, 10),
     "long": Case(4800, 1024, 2_000, 12, 20),
     "nested": Case(1800, 2000, 2_000, 18, 10),
-    "job": Case(4800, 1024, 60_000, 12, 20),  # units; times 4 delays
 }
-_TEST_ROWS = 2400
-_REPEATS = 4
 _JUDGED = 2000  # targets whose alphas and scores are compared with the peer's in float64
 
 
@@ -61,9 +54,7 @@ def main() -> None:
         case = CASES[name]
         v = given.targets or case.targets
         with threadpool_limits(given.threads):
-            if name == "job":
-                result = full_job(case, v)
-            elif name == "nested":
+            if name == "nested":
                 result = nested(case, v, given.outer)
             else:
                 result = kfold(case, v, given.repeats)
@@ -146,49 +137,6 @@ def nested(case: Case, v: int, n_outer: int) -> dict:
         same.append(agree.mean())
         errors.append(np.abs(predicted - result.predictions[test])[:, agree].max())
     return compared(ours, theirs, peer, max(errors), np.mean(same)) | {"outer_timed": n_outer}
-
-
-def full_job(case: Case, v: int) -> dict:
-    """One layer: delays, kernel, alphas by leave-one-run-out, predictions of test repeats."""
-    import pandas as pd
-
-    rng = np.random.default_rng(0)
-    n = case.n + _TEST_ROWS
-    # Activations: a long spectrum, smooth in time.
-    X = rng.standard_normal((n, case.p), np.float32)
-    X[1:] += 0.7 * X[:-1]
-    X = X @ (rng.standard_normal((case.p, case.p), np.float32) * np.arange(1, case.p + 1) ** -0.7)
-    X = X.astype(np.float32)
-    clip = np.arange(_TEST_ROWS // _REPEATS)
-    samples = pd.DataFrame(
-        {
-            "run": [f"train-{i * case.runs // case.n}" for i in range(case.n)]
-            + ["test"] * _TEST_ROWS,
-            "split": ["train"] * case.n + ["test"] * _TEST_ROWS,
-            "clip_id": [f"c{i // 10}" for i in range(case.n)]
-            + [f"t{i // 10}" for i in np.tile(clip, _REPEATS)],
-            "time": [i % 10 * 1.5 for i in range(case.n)]
-            + [i % 10 * 1.5 for i in np.tile(clip, _REPEATS)],
-            "repeat": [1] * case.n + np.repeat(np.arange(1, _REPEATS + 1), len(clip)).tolist(),
-        }
-    )
-    signal = (X / X.std()) @ rng.standard_normal((case.p, 64), np.float32) / np.sqrt(case.p)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "responses.npy"
-        mapped = np.lib.format.open_memmap(path, "w+", np.float32, (n, v))
-        for start in range(0, v, 4096):
-            part = mapped[:, start : start + 4096]
-            part[:] = rng.standard_normal(part.shape, np.float32)
-            part += signal @ rng.standard_normal((64, part.shape[1]), np.float32)
-        mapped.flush()
-        Y = np.load(path, mmap_mode="r")
-        alphas = np.logspace(-3, 5, case.n_alphas)
-        seconds, _ = timed(lambda: fit_layers({"layer": X}, Y, samples, alphas=alphas))
-    return {
-        "ours_seconds": round(seconds, 2),
-        "peer": None,
-        "peak_gigabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-    }
 
 
 if __name__ == "__main__":
