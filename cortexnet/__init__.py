@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "activations": ["extract"],
-        "registry": ["create_model", "list_models"],
+        "registry": ["create_model", "list_models", "register_model"],
         "runs": ["evaluate_run", "load_run", "train_run"],
         "training": ["Recipe"],
     },

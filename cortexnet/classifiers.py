@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cortexnet.frontends.modulation import ModulationEnergy
 from cortexnet.frontends.scattering import LogScattering
+from cortexnet.registry import register_model
 
 
 class RBFReadout(nn.Module):
@@ -117,11 +118,17 @@ class LogModulation(nn.Module):
         return {"modulation": torch.log(self.energy(waveform).flatten(1, 2) + 1e-8)}
 
 
+@register_model(
+    "scattering_svm",
+    "Anden & Mallat 2014, kymatio's 1-D transform",
+    countable={"preset": "kymatio"},
+)
 def scattering_svm(n_classes: int, sample_rate: int = 22050, **options) -> FeatureSVM:
     """Scattering coefficients of both orders and a support vector machine."""
     return FeatureSVM(LogScattering(sample_rate, **options), ("S1", "S2"), n_classes)
 
 
+@register_model("modulation_svm", "modulation energy (Chi, Ru & Shamma 2005)")
 def modulation_svm(n_classes: int, sample_rate: int = 22050) -> FeatureSVM:
     """Log modulation energy and a support vector machine."""
     return FeatureSVM(LogModulation(sample_rate), ("modulation",), n_classes)

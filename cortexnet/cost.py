@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cortexnet.registry import MODELS, create_model
+from cortexnet.registry import create_model, find_model
 
 
 def _fft_flops(input_shape, dim, *_, out_shape=None, **__):
@@ -43,14 +43,15 @@ def list_costs(names: Iterable[str], n_classes: int = 10) -> list[dict]:
     """Parameters, multiply-adds, areas and source of models by name."""
     rows = []
     for name in names:
-        model = create_model(name, n_classes, **MODELS[name].countable).eval()
+        entry = find_model(name)
+        model = create_model(name, n_classes, **entry.countable).eval()
         rows.append(
             {
                 "name": name,
                 "parameters": sum(p.numel() for p in model.parameters()),
                 "macs_per_second": macs_per_second(model),
                 "areas": list(model.areas),
-                "source": MODELS[name].source,
+                "source": entry.source,
             }
         )
     return rows

@@ -1,15 +1,18 @@
 """Models by name."""
 
 import fnmatch
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import nn
 
-from cortexnet.classifiers import modulation_svm, scattering_svm
-from cortexnet.networks.convnets import CNN2D4L
-from cortexnet.networks.cortex import CortexNetZ
 from stimuli import InputError
+
+# Importing these fills the registry; a module of one's own does the same (see `register_model`).
+FAMILIES = ("networks.cortex", "networks.convnets", "classifiers")
+
+_MODELS: dict[str, "Entry"] = {}
 
 
 @dataclass(frozen=True)
@@ -26,28 +29,47 @@ class Entry:
     countable: dict = field(default_factory=dict)
 
 
-MODELS = {
-    "cortexnet_z": Entry(
-        CortexNetZ, "fixed STRFs (Chi, Ru & Shamma 2005), CORnet-style areas (Kubilius et al. 2018)"
-    ),
-    "cnn2d_4l": Entry(
-        CNN2D4L,
-        "four-layer 2-D CNN on log-mel, as used with GTZAN",
-        # Thirteen times the parameters of cortexnet_z: more and smaller steps.
-        {"batch_size": 16, "learning_rate": 1e-3},
-    ),
-    "scattering_svm": Entry(
-        scattering_svm,
-        "Anden & Mallat 2014, kymatio's 1-D transform",
-        countable={"preset": "kymatio"},
-    ),
-    "modulation_svm": Entry(modulation_svm, "modulation energy (Chi, Ru & Shamma 2005)"),
-}
+def register_model(
+    name: str, source: str, recipe: dict | None = None, countable: dict | None = None
+) -> Callable:
+    """Decorate a builder ``(n_classes, sample_rate, **options) -> nn.Module`` to make it known.
+
+    Parameters
+    ----------
+    name : str
+        By which `create_model` and the command line find it.
+    source : str
+        Where the design comes from, in a line.
+    recipe : dict, optional
+        What differs from the defaults of `cortexnet.training.Recipe`.
+    countable : dict, optional
+        Options of an equal model whose operations torch sees.
+
+    Raises
+    ------
+    InputError
+        If another builder has the name.
+    """
+
+    def register(build):
+        known = _MODELS.get(name)
+        if known is not None and known.build.__qualname__ != build.__qualname__:
+            raise InputError(f"a model '{name}' is registered already; choose another name")
+        _MODELS[name] = Entry(build, source, recipe or {}, countable or {})
+        return build
+
+    return register
+
+
+def _models() -> dict[str, Entry]:
+    for family in FAMILIES:
+        importlib.import_module(f"cortexnet.{family}")
+    return _MODELS
 
 
 def list_models(pattern: str | None = None) -> list[str]:
     """Names of the models, optionally those that match a shell pattern (``"cnn*"``)."""
-    return sorted(fnmatch.filter(MODELS, pattern or "*"))
+    return sorted(fnmatch.filter(_models(), pattern or "*"))
 
 
 def find_model(name: str) -> Entry:
@@ -58,9 +80,9 @@ def find_model(name: str) -> Entry:
     InputError
         If there is no such model.
     """
-    if name not in MODELS:
+    if name not in _models():
         raise InputError(f"no model '{name}'; there are {', '.join(list_models())}")
-    return MODELS[name]
+    return _MODELS[name]
 
 
 def create_model(name: str, n_classes: int, sample_rate: int = 22050, **options) -> nn.Module:
@@ -87,6 +109,13 @@ def create_model(name: str, n_classes: int, sample_rate: int = 22050, **options)
     Raises
     ------
     InputError
-        If there is no such model.
+        If there is no such model, or it has no such option.
     """
-    return find_model(name).build(n_classes, sample_rate, **options)
+    build = find_model(name).build
+    try:
+        return build(n_classes, sample_rate, **options)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        option = str(error).rsplit("'", 2)[-2]
+        raise InputError(f"model '{name}' has no option '{option}'") from error

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from cortexnet.frontends.cochleagram import Cochleagram
 from cortexnet.frontends.modulation import kernels_from, strf_bank, strf_energy
 from cortexnet.networks.norm import FittedNorm
+from cortexnet.registry import register_model
 
 
 class A1(nn.Module):
@@ -62,6 +63,9 @@ class Belt(nn.Module):
         return torch.log(energy.unflatten(0, x.shape[:2]).flatten(1, 2) + 1e-4)
 
 
+@register_model(
+    "cortexnet_z", "fixed STRFs (Chi, Ru & Shamma 2005), CORnet-style areas (Kubilius et al. 2018)"
+)
 class CortexNetZ(nn.Module):
     """Feed-forward network A1 -> belt -> parabelt -> T2/T3, causal, for clips of any length >= 1 s.
 

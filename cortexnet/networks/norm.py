@@ -1,7 +1,40 @@
-"""Normalisation whose statistics are fitted once, on training clips."""
+"""Normalisation: the kinds that can be chosen, and one whose statistics are fitted once."""
+
+import math
 
 import torch
 from torch import Tensor, nn
+
+from stimuli import InputError
+
+NORMS = ("batch", "group", "layer", "instance", "none")
+
+
+def make_norm(kind: str, n_channels: int, n_axes: int = 2) -> nn.Module:
+    """Normalisation of ``(batch, n_channels, ...)`` with a gain and an offset a channel.
+
+    Parameters
+    ----------
+    kind : {"batch", "group", "layer", "instance", "none"}
+        Over the batch (Ioffe & Szegedy 2015); over each sound: up to eight groups of channels (Wu
+        & He 2018), all channels, or each channel alone; not at all.
+    n_channels : int
+    n_axes : {1, 2}
+        Axes after the channels: 1 for time, 2 for frequency and time.
+
+    Raises
+    ------
+    InputError
+        If the kind is none of these.
+    """
+    if kind == "batch":
+        return (nn.BatchNorm1d if n_axes == 1 else nn.BatchNorm2d)(n_channels)
+    if kind == "none":
+        return nn.Identity()
+    groups = {"group": math.gcd(8, n_channels), "layer": 1, "instance": n_channels}
+    if kind not in groups:
+        raise InputError(f"norm is '{kind}'; choose one of {', '.join(NORMS)}")
+    return nn.GroupNorm(groups[kind], n_channels)
 
 
 class FittedNorm(nn.Module):
