@@ -9,6 +9,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "activations": ["extract"],
         "registry": ["create_model", "list_models", "register_model"],
         "runs": ["evaluate_run", "load_run", "train_run"],
-        "training": ["Recipe"],
+        "recipe": ["Recipe"],
     },
 )

@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 
 from cortexnet.evaluation import accuracy_report
+from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model
 from cortexnet.runs import check_settings, clip_table, evaluate_run, train_run, write_json
-from cortexnet.training import Recipe, embed_segments
+from cortexnet.training import embed_segments
 from stimuli.dataset import EvalSegments, label_index, load_waveforms
 from stimuli.splits import grouped_folds, split_units
 

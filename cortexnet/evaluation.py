@@ -57,6 +57,25 @@ def clip_means(values: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, np.nd
     return means / counts[:, None], index
 
 
+def first_of_clips(values: np.ndarray, clips: np.ndarray) -> np.ndarray:
+    """Value of the first segment of each clip, such as its label; clips as in `clip_means`."""
+    return values[np.unique(clips, return_index=True)[1]]
+
+
+def balanced_log_loss(means: np.ndarray, truth: np.ndarray) -> float:
+    """Mean over classes of the mean over their clips of -log of the probability of the truth.
+
+    Parameters
+    ----------
+    means : (n_clips, n_classes)
+        Mean probabilities over the segments of each clip, so that a clip counts once.
+    truth : (n_clips,) int
+        Classes without clips do not count.
+    """
+    losses = -np.log(means[np.arange(len(truth)), truth] + 1e-12)
+    return float(np.mean([losses[truth == k].mean() for k in np.unique(truth)]))
+
+
 def wilson_interval(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a proportion.
 
@@ -87,9 +106,8 @@ def accuracy_report(probabilities, labels, clips, names) -> dict:
         ``segment_accuracy, clip_accuracy, clip_interval`` (Wilson, 95 %), ``n_clips``, ``chance``
         (share of the most frequent class), ``per_class`` and ``confusion`` (rows are the truth).
     """
-    means, index = clip_means(probabilities, clips)
-    first = {clip: row for row, clip in reversed(list(enumerate(clips)))}
-    truth = labels[[first[clip] for clip in index]]
+    means, _ = clip_means(probabilities, clips)
+    truth = first_of_clips(labels, clips)
     guess = means.argmax(1)
     matrix = np.zeros((len(names), len(names)), int)
     np.add.at(matrix, (truth, guess), 1)

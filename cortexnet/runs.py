@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cortexnet.evaluation import accuracy_report, clip_means, predict_segments
+from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model
-from cortexnet.training import Recipe, train_network, train_readout
+from cortexnet.training import train_network, train_readout
 from stimuli import InputError, load_clips, save_clips
 from stimuli.augment import Augmenter
 from stimuli.datamodule import ClipsModule

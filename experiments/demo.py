@@ -8,8 +8,8 @@ import pandas as pd
 
 from cortexnet.activations import extract
 from cortexnet.cost import list_costs
+from cortexnet.recipe import Recipe
 from cortexnet.runs import evaluate_run, train_run, write_json
-from cortexnet.training import Recipe
 from experiments.encode import bids_responses, bids_subjects, encode, open_stores
 from experiments.miniature import reference_network, write_miniature
 from experiments.report import build_report

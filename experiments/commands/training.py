@@ -6,29 +6,15 @@ from typing import Annotated
 
 import typer
 
+from cortexnet.recipe import Recipe
 from experiments.commands.options import Json, Seed, Stimuli, say, show
+from experiments.commands.recipes import with_recipe
 
 app = typer.Typer()
 
 
-Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the clips.")]
-Batch = Annotated[int | None, typer.Option(min=2, help="Segments a step.")]
-Rate = Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")]
-Augment = Annotated[
-    bool, typer.Option("--augment", help="Train on random augmented copies of the clips.")
-]
-Mixup = Annotated[
-    float, typer.Option(min=0, help="Beta parameter of mixtures of two segments; 0: none.")
-]
-Workers = Annotated[
-    int, typer.Option(min=0, help="Processes that load segments; 1 is worth it with --augment.")
-]
-SpecAugment = Annotated[
-    bool, typer.Option("--spec-augment", help="Mask bands and frames of the spectrogram.")
-]
-
-
 @app.command(epilog="Example: cortexnet train --model cortexnet_z --stimuli genres --out runs/z")
+@with_recipe
 def train(
     model: Annotated[str, typer.Option(help="A name of `cortexnet models`.")],
     stimuli: Stimuli,
@@ -36,40 +22,27 @@ def train(
     valid_fraction: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Share of groups that choose the checkpoint.")
     ] = 0.15,
-    epochs: Epochs = None,
-    batch_size: Batch = None,
-    learning_rate: Rate = None,
-    augment: Augment = False,
-    mixup: Mixup = 0.0,
-    spec_augment: SpecAugment = False,
-    workers: Workers = 0,
     seed: Seed = 0,
     as_json: Json = False,
+    *,
+    recipe: dict,
+    options: dict,
+    machine: dict,
 ) -> None:
     """Train a model; the same command resumes an interrupted run."""
     from cortexnet.runs import train_run
-    from cortexnet.training import Recipe
     from experiments.clips import read_clips
     from experiments.provenance import write_provenance
 
-    recipe = Recipe.of(
-        model,
-        seed=seed,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        augment=augment,
-        mixup=mixup,
-        spec_augment=spec_augment,
-    )
     run = train_run(
         model,
         read_clips(stimuli),
         out,
-        recipe,
+        Recipe.of(model, seed=seed, **recipe),
         valid_fraction,
+        options=options,
         progress=sys.stderr.isatty(),
-        workers=workers,
+        **machine,
     )
     write_provenance(out, run.card, (stimuli,))
     if as_json:
@@ -103,6 +76,7 @@ def evaluate(
 @app.command(
     epilog="Example: cortexnet crossval --model scattering_svm --stimuli genres --folds 5 --json"
 )
+@with_recipe
 def crossval(
     model: Annotated[str, typer.Option(help="A name of `cortexnet models`.")],
     stimuli: Stimuli,
@@ -112,43 +86,30 @@ def crossval(
         typer.Option(help="Column that folds keep whole beside the group, such as artist."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/crossval-MODEL.")] = None,
-    epochs: Epochs = None,
-    batch_size: Batch = None,
-    learning_rate: Rate = None,
-    augment: Augment = False,
-    mixup: Mixup = 0.0,
-    spec_augment: SpecAugment = False,
-    workers: Workers = 0,
     seed: Seed = 0,
     as_json: Json = False,
+    *,
+    recipe: dict,
+    options: dict,
+    machine: dict,
 ) -> None:
     """Grouped cross-validation: no group is ever on both sides of a split."""
     from cortexnet.crossval import crossval as run_crossval
-    from cortexnet.training import Recipe
     from experiments.clips import read_clips
     from experiments.provenance import write_provenance
 
     out = out or Path("runs") / f"crossval-{model}"
-    recipe = Recipe.of(
-        model,
-        seed=seed,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        augment=augment,
-        mixup=mixup,
-        spec_augment=spec_augment,
-    )
     result = run_crossval(
         model,
         read_clips(stimuli),
         folds,
         out,
-        recipe,
+        Recipe.of(model, seed=seed, **recipe),
+        options=options,
         progress=sys.stderr.isatty(),
         report=say,
         by=keep or (),
-        workers=workers,
+        **machine,
     )
     write_provenance(out, {"model": model, "folds": folds, "seed": seed}, (stimuli,))
     if as_json:
