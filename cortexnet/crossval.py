@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 import torch
 
 from cortexnet.evaluation import accuracy_report
+from cortexnet.fixed import has_fixed
 from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model
 from cortexnet.runs import check_settings, clip_table, evaluate_run, train_run, write_json
@@ -31,6 +33,7 @@ def crossval(
     report: Callable[[str], None] = lambda line: None,
     by: Sequence[str] = (),
     workers: int = 0,
+    cache: Path | None = None,
 ) -> dict:
     """Cross-validate; a group (by default a track) is never on two sides of a fold.
 
@@ -58,6 +61,9 @@ def crossval(
         Columns that stay whole beside the group, for instance "artist".
     workers : int
         Processes that load training segments.
+    cache : Path, optional
+        Folder that keeps the features of stages that never learn, for all folds; default one in
+        `folder`, deleted in the end.
 
     Returns
     -------
@@ -70,17 +76,22 @@ def crossval(
     clips = clips.reset_index(drop=True).drop(columns="leak", errors="ignore")
     clips = clips.assign(split="", group=split_units(clips, by))
     folds = grouped_folds(clips, n_folds, recipe.seed)
-    sound = load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
     labels, truth = label_index(clips)
     model = create_model(name, len(labels), sample_rate, **options)
     started = time.perf_counter()
+    features = folder / "features" if cache is None else Path(cache)
     if hasattr(model, "fit_readout"):
-        parts = _readout_folds(model, name, clips, sound, truth, folds, folder, recipe, options)
+        parts = _readout_folds(model, name, clips, truth, folds, folder, recipe, options)
     else:
-        waveforms = dict(zip(clips["clip_id"], sound, strict=True))
-        parts = _network_folds(
-            name, clips, waveforms, folds, folder, recipe, sample_rate, options, progress, workers
-        )
+        how = {
+            "sample_rate": sample_rate,
+            "options": options,
+            "waveforms": None if has_fixed(model) else _decode(clips, sample_rate),
+            "progress": progress,
+            "workers": workers,
+            "cache": features,
+        }
+        parts = _network_folds(name, clips, folds, folder, recipe, how)
     tables, summaries, segments = [], [], []
     for number, (table, probabilities, seg_truth, seg_clip, seconds) in enumerate(parts, 1):
         correct = table["label"] == table["predicted"]
@@ -110,36 +121,33 @@ def crossval(
     }
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
     write_json(folder / "crossval.json", result)
+    if cache is None:
+        shutil.rmtree(features, ignore_errors=True)
     return result
 
 
-def _network_folds(
-    name, clips, waveforms, folds, folder, recipe, sample_rate, options, progress, workers
-):
+def _decode(clips, sample_rate) -> dict[str, np.ndarray]:
+    """Sound of every clip, read once for all folds."""
+    sound = load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
+    return dict(zip(clips["clip_id"], sound, strict=True))
+
+
+def _network_folds(name, clips, folds, folder, recipe, how):
     position = {clip_id: row for row, clip_id in enumerate(clips["clip_id"])}
     for number, (_, test) in enumerate(folds, 1):
         sides = clips.assign(split=np.where(np.isin(np.arange(len(clips)), test), "test", ""))
-        run = train_run(
-            name,
-            sides,
-            folder / f"fold-{number}",
-            recipe,
-            sample_rate=sample_rate,
-            options=options,
-            waveforms=waveforms,
-            progress=progress,
-            workers=workers,
-        )
-        evaluation = evaluate_run(run, waveforms=waveforms)
+        run = train_run(name, sides, folder / f"fold-{number}", recipe, **how)
+        evaluation = evaluate_run(run, waveforms=how["waveforms"], cache=how["cache"])
         rows = np.array([position[clip_id] for clip_id in evaluation.clips["clip_id"]])
         seconds = round(run.card["seconds"] + evaluation.report["seconds"], 2)
         probabilities, truth, index = evaluation.segments
         yield evaluation.clips, probabilities, truth, rows[index], seconds
 
 
-def _readout_folds(model, name, clips, sound, truth, folds, folder, recipe, options):
+def _readout_folds(model, name, clips, truth, folds, folder, recipe, options):
     """Features do not depend on the fold: they are computed once and kept in the folder."""
     started = time.perf_counter()
+    sound = list(_decode(clips, model.sample_rate).values())
     digest = hashlib.sha256("".join(clips["clip_id"] + clips["label"]).encode())
     for wave in sound:
         digest.update(wave.tobytes())

@@ -4,18 +4,19 @@ import numpy as np
 import torch
 from scipy.stats import binomtest
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from stimuli.dataset import EvalSegments
+from cortexnet.fixed import trained_part
 
 
-def predict_segments(model: nn.Module, data: EvalSegments, batch_size=32, device="cpu"):
+def predict_segments(model: nn.Module, data: Dataset, batch_size=32, device="cpu"):
     """Class probabilities of every segment.
 
     Parameters
     ----------
     model : nn.Module
-    data : EvalSegments
+    data : Dataset
+        Segments that `cortexnet.fixed.clips_module` loads.
     batch_size : int
     device : str
 
@@ -26,11 +27,11 @@ def predict_segments(model: nn.Module, data: EvalSegments, batch_size=32, device
     clips : ndarray, (n_segments,)
         Index of each segment's clip.
     """
-    model = model.to(device).eval()
+    forward = trained_part(model.to(device).eval())
     logits, labels, clips = [], [], []
     with torch.inference_mode():
         for x, label, clip in DataLoader(data, batch_size):
-            logits.append(model(x.to(device)).cpu())
+            logits.append(forward(x.to(device)).cpu())
             labels.append(label)
             clips.append(clip)
     probabilities = torch.cat(logits).double().softmax(1).numpy()

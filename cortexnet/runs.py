@@ -1,9 +1,11 @@
 """A trained model on disk: weights as safetensors, a card as JSON, the clips it was trained on."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import os
+import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,13 +17,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cortexnet.evaluation import accuracy_report, clip_means, predict_segments
+from cortexnet.fixed import clips_module, has_fixed
 from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model
 from cortexnet.training import train_network, train_readout
 from stimuli import InputError, load_clips, save_clips
 from stimuli.augment import Augmenter
-from stimuli.datamodule import ClipsModule
-from stimuli.dataset import EvalSegments, label_index, load_waveforms
+from stimuli.dataset import label_index
 from stimuli.provenance import whole_file
 from stimuli.splits import grouped_holdout
 
@@ -104,6 +106,7 @@ def train_run(
     waveforms: dict[str, np.ndarray] | None = None,
     progress: bool = False,
     workers: int = 0,
+    cache: Path | None = None,
 ) -> Run:
     """Train a model on a clip table and write the run.
 
@@ -129,12 +132,20 @@ def train_run(
     workers : int
         Processes that load training segments; worth it for augmentation. The run is the same for
         any number.
+    cache : Path, optional
+        Folder that keeps the features of stages that never learn (`cortexnet.fixed`); default one
+        in the run's own, deleted when the run is whole.
 
     Returns
     -------
     Run
     """
     folder, options = Path(folder), options or {}
+    if recipe.segment < sample_rate:
+        raise InputError(
+            f"segments of {recipe.segment / sample_rate:.2f} s are too short; networks need a "
+            "second of sound at least"
+        )
     clips = split_clips(clips, valid_fraction, recipe.seed)
     labels = label_index(clips)[0]
     settings = {
@@ -154,12 +165,8 @@ def train_run(
     started = time.perf_counter()
     torch.manual_seed(recipe.seed)
     model = create_model(name, len(labels), sample_rate, **options)
-    loading = {
-        "batch_size": recipe.batch_size,
-        "seed": recipe.seed,
-        "sample_rate": sample_rate,
-        "waveforms": waveforms,
-    }
+    loading = {"batch_size": recipe.batch_size, "seed": recipe.seed, "waveforms": waveforms}
+    features = folder / "features" if cache is None else Path(cache)
     if hasattr(model, "fit_readout"):
         if recipe.augment or recipe.mixup or recipe.spec_augment:
             raise InputError(
@@ -167,11 +174,14 @@ def train_run(
             )
         # No checkpoint is chosen, so the validation clips serve for training too.
         order = pd.concat([clips[clips["split"] == side] for side in ("train", "valid")])
-        data = ClipsModule(order.assign(split="train"), recipe.segment, **loading)
+        data = clips_module(model, order.assign(split="train"), recipe.segment, **loading)
         summary = train_readout(model, data.covering("train"), recipe)
     else:
         augmenter = Augmenter(seed=recipe.seed) if recipe.augment else None
-        data = ClipsModule(clips, recipe.segment, augmenter=augmenter, workers=workers, **loading)
+        data = clips_module(
+            model, clips, recipe.segment, (name, options, features), augmenter, workers=workers,
+            **loading,
+        )  # fmt: skip
         summary = train_network(model, data, recipe, folder, progress)
     with whole_file(folder / "model.safetensors") as partial:
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
@@ -185,6 +195,8 @@ def train_run(
         "seconds": round(time.perf_counter() - started, 2),
     }
     write_json(folder / "card.json", card)  # last: a folder with a card is a whole run
+    if cache is None:
+        shutil.rmtree(features, ignore_errors=True)
     return Run(model.eval(), card, folder)
 
 
@@ -215,7 +227,9 @@ def load_run(folder: Path) -> Run:
     return Run(model.eval(), card, folder)
 
 
-def evaluate_run(run: Run, clips: pd.DataFrame | None = None, waveforms=None) -> "Evaluation":
+def evaluate_run(
+    run: Run, clips: pd.DataFrame | None = None, waveforms=None, cache: Path | None = None
+) -> Evaluation:
     """Accuracy of a run on clips it was not trained on.
 
     Parameters
@@ -224,6 +238,8 @@ def evaluate_run(run: Run, clips: pd.DataFrame | None = None, waveforms=None) ->
     clips : DataFrame, optional
         Default: the run's own ``test`` rows, or its ``valid`` ones where it has none.
     waveforms : dict of clip_id to array, optional
+    cache : Path, optional
+        As of `train_run`; default a folder that is deleted in the end.
 
     Returns
     -------
@@ -256,11 +272,17 @@ def evaluate_run(run: Run, clips: pd.DataFrame | None = None, waveforms=None) ->
     if strange:
         raise InputError(f"label '{strange[0]}' is unknown to {run.folder}")
     started = time.perf_counter()
-    sound = _sound(clips, run.card["sample_rate"], waveforms)
-    segment = run.card["recipe"]["segment"]
-    truth = np.searchsorted(labels, clips["label"].to_numpy(str))
-    data = EvalSegments(sound, truth, segment, segment, list(clips["clip_id"]))
-    predicted = predict_segments(run.model, data, run.card["recipe"]["batch_size"])
+    recipe = run.card["recipe"]
+    with contextlib.ExitStack() as stack:
+        if cache is None and has_fixed(run.model):
+            folder = tempfile.TemporaryDirectory(prefix=".features-", dir=run.folder)
+            cache = stack.enter_context(folder)
+        kept = run.card["model"], run.card["options"], cache
+        data = clips_module(
+            run.model, clips.assign(split="test"), recipe["segment"], kept, waveforms=waveforms,
+            labels=labels,
+        )  # fmt: skip
+        predicted = predict_segments(run.model, data.segments("test"), recipe["batch_size"])
     report = accuracy_report(*predicted, labels)
     report |= {
         "model": run.card["model"],
@@ -291,13 +313,6 @@ def write_json(path: Path, value: dict) -> None:
     """Write JSON whole or not at all; NaN is not allowed."""
     with whole_file(path) as partial:
         partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _sound(clips, sample_rate, waveforms) -> list[np.ndarray]:
-    """Waveforms of the rows: those given by clip_id, or decoded now."""
-    if waveforms is None:
-        return load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
-    return [waveforms[clip_id] for clip_id in clips["clip_id"]]
 
 
 def _table_hash(clips: pd.DataFrame) -> str:

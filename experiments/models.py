@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from cortexnet.fixed import trained_input
 from cortexnet.registry import create_model, list_models
 from cortexnet.runs import load_run
 from cortexnet.training import fit_norms
@@ -37,7 +38,9 @@ def untrained(name: str, clips: pd.DataFrame, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     model = create_model(name, n_classes=2).eval()
     rate = model.sample_rate
-    fit_norms(model, (torch.from_numpy(waveform(row, rate))[None] for _, row in clips.iterrows()))
+    waves = (torch.from_numpy(waveform(row, rate))[None] for _, row in clips.iterrows())
+    with torch.inference_mode():
+        fit_norms(model, (trained_input(model, wave) for wave in waves))
     return model
 
 

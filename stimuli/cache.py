@@ -132,7 +132,11 @@ class FeatureCache:
                     x = wave
                     if copy:
                         x = augmenter(wave, self.sample_rate, row["clip_id"], copy)
-                    _write(path, transform(x, self.sample_rate), row)
+                    try:
+                        features = transform(x, self.sample_rate)
+                    except InputError as error:
+                        raise InputError(f"clip '{row['clip_id']}': {error}") from error
+                    _write(path, features, row)
             except InputError as error:
                 return error
             return None

@@ -82,11 +82,13 @@ class ClipsModule(lightning.LightningDataModule):
         cache, taken from it.
     waveforms : dict of clip_id to (n_samples,) float32, optional
         Sound that is decoded already.
+    labels : list of str, optional
+        Sorted names of the classes; default those of all sides.
 
     Attributes
     ----------
     labels : list of str
-        Sorted names of the classes of all sides.
+        Sorted names of the classes.
     sides : dict of str to DataFrame
         Clips of each side.
 
@@ -111,6 +113,7 @@ class ClipsModule(lightning.LightningDataModule):
         transform=None,
         augmenter=None,
         waveforms=None,
+        labels=None,
     ):
         super().__init__()
         clips = clips.reset_index(drop=True)
@@ -124,7 +127,7 @@ class ClipsModule(lightning.LightningDataModule):
             leaks = clips["leak"].eq(True) & (clips["split"] != "test")
             clips = clips[~leaks].reset_index(drop=True)
         check_disjoint(clips, *(np.flatnonzero(clips["split"] == side) for side in SIDES))
-        self.labels = label_index(clips)[0]
+        self.labels = label_index(clips)[0] if labels is None else list(labels)
         self.sides = {side: clips[clips["split"] == side].reset_index(drop=True) for side in SIDES}
         self.segment, self.hop, self.batch_size = segment, hop or segment, batch_size
         self.seed, self.sample_rate, self.rms, self.workers = seed, sample_rate, rms, workers

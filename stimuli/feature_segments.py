@@ -23,7 +23,8 @@ class FeatureSegments(Dataset):
         Frames.
     hop : int, optional
         Frames between the segments that cover a clip. Default None: one random segment of every
-        clip an epoch, of a random one of its copies; both depend on seed, epoch and clip alone.
+        clip an epoch, of a random one of its copies that are not shorter; both depend on seed,
+        epoch and clip alone.
     seed : int
     clip_ids : sequence of str, optional
         Named in errors; default the positions.
@@ -42,20 +43,24 @@ class FeatureSegments(Dataset):
         self.index = []
         for clip, (copies, name) in enumerate(zip(paths, names, strict=True)):
             files = []
-            for path in copies if hop is None else copies[:1]:
+            for copy, path in enumerate(copies if hop is None else copies[:1]):
                 header = feature_header(path)
                 if header is None:
                     raise InputError(f"{path}: features are missing or damaged; build the cache")
                 frames = header[1][0]
+                if frames < segment and copy:
+                    continue  # of a faster copy of a clip that is barely long enough
                 if frames < segment:
                     raise InputError(
                         f"clip '{name}' has {frames} frames, fewer than a segment ({segment}); "
                         "use shorter segments or leave the clip out"
                     )
-                starts = segment_starts(frames, segment, hop or segment, name)
                 files.append((str(path), *header))
             self._files.append(files)
-            self.index += [(clip, None)] if hop is None else [(clip, int(s)) for s in starts]
+            starts = [None]
+            if hop is not None:
+                starts = segment_starts(files[0][2][0], segment, hop, name).tolist()
+            self.index += [(clip, start) for start in starts]
         # In shared memory, because persistent workers hold their own copy of the data set.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from torch import nn
 from torch.utils.data import DataLoader
 
+from cortexnet.fixed import has_fixed
 from cortexnet.mixing import SpecAugment
 from cortexnet.recipe import Recipe
 from cortexnet.training.checkpoints import KeepBestAndLast, WholeCheckpointIO, read_checkpoint
@@ -52,7 +53,9 @@ def train_network(
         If the recipe masks the front-end's output and the model has no front-end, a loss is not
         finite, or a checkpoint cannot be written or read.
     """
+    _check_masks(model, recipe)
     steps = len(data.train_dataloader())
+    data.segments("valid")  # what must be computed of them is, before the network is in training
     keep = KeepBestAndLast(Path(folder))
     begun = keep.last.exists()
     if not begun:
@@ -119,14 +122,24 @@ def _fit(task, data, keep, progress):
             )
 
 
+def _check_masks(model, recipe):
+    if not recipe.spec_augment:
+        return
+    if has_fixed(model):
+        raise InputError(
+            "spec_augment masks the output of a front-end; this network computes its own once and "
+            "masks it itself: leave the option out"
+        )
+    if not isinstance(getattr(model, "frontend", None), nn.Module):
+        raise InputError("spec_augment needs a model with a front-end; this one has none")
+
+
 @contextlib.contextmanager
 def _masked(model, recipe, generator):
     """Mask the output of the front-end while the model trains, where the recipe says so."""
     if not recipe.spec_augment:
         yield
         return
-    if not isinstance(getattr(model, "frontend", None), nn.Module):
-        raise InputError("spec_augment needs a model with a front-end; this one has none")
     hook = model.frontend.register_forward_hook(SpecAugment(generator))
     try:
         yield

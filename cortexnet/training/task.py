@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from cortexnet.evaluation import balanced_log_loss, clip_means, first_of_clips
+from cortexnet.fixed import trained_part
 from cortexnet.mixing import mixup
 from cortexnet.recipe import Recipe
 from cortexnet.training.optimizers import LOWEST_RATE, EarlyStop, make_optimizer, make_schedule
@@ -61,14 +62,15 @@ class Task(lightning.LightningModule):
         if self.recipe.mixup > 0:
             n_classes = len(self.trainer.datamodule.labels)
             x, label = mixup(x, label, n_classes, self.recipe.mixup, self.mixing)
-        loss = self.loss(self.model(x), label)
+        loss = self.loss(trained_part(self.model)(x), label)
         self._check_finite(float(loss.detach()), "training")
         self._training.append((float(loss.detach()), len(x)))
         return loss
 
     def validation_step(self, batch, _):
         x, label, clip = batch
-        self._validation.append((self.model(x).double().softmax(1), label, clip))
+        logits = trained_part(self.model)(x)
+        self._validation.append((logits.double().softmax(1), label, clip))
 
     def on_validation_epoch_end(self):
         probabilities, labels, clips = (

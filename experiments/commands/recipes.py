@@ -5,6 +5,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -63,6 +64,14 @@ _MACHINE = [
         int,
         typer.Option(min=0, help="Processes that load segments; 1 is worth it with --augment."),
         0,
+    ),
+    _parameter(
+        "cache",
+        Path | None,
+        typer.Option(
+            help="Folder that keeps what never learns, for other runs. Usually deleted in the end."
+        ),
+        None,
     ),
 ]
 
