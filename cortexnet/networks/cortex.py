@@ -1,169 +1,286 @@
 """Networks shaped after auditory cortex: A1 -> belt -> parabelt -> T2/T3."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cortexnet.frontends.cochleagram import Cochleagram
-from cortexnet.frontends.modulation import kernels_from, strf_bank, strf_energy
+from cortexnet.networks.areas import A1, WINDOWS, Area, BeltFields
+from cortexnet.networks.jitter import random_gain, random_masks
 from cortexnet.networks.norm import FittedNorm
 from cortexnet.registry import register_model
+from stimuli import InputError
+
+AREAS = ("A1", "belt", "parabelt", "T2/T3")
+UNROLLINGS = ("area", "time")
+TYPICAL_SD = 0.07  # of the cochleagram of music; brings its energies to about one
+A1_HOP, BELT_HOP, T23_HOP = 8, 16, 32  # frames of the cochleagram
+LATE_BANDS = 12  # bands of the cochleagram in a band of belt and parabelt (1.2 octaves)
 
 
-class A1(nn.Module):
-    """Core: fixed STRFs in a fast and a slow group, log energy at 25 Hz, tonotopic.
+class CortexNet(nn.Module):
+    """Network A1 -> belt -> parabelt -> T2/T3, causal in time, for sounds of any length >= 1 s.
 
-    ``(batch, band, frame)`` at 200 Hz to ``(batch, 71, band / 3, frame / 8)``: 40 fast fields
-    (8-64 Hz, 100 ms), 30 slow ones (2-8 Hz, 500 ms) and one level channel.
-    """
-
-    scales = (0.25, 0.5, 1, 2, 4)
-
-    def __init__(self, frame_rate: float, bands_per_octave: int):
-        super().__init__()
-        fast, f_tuning = strf_bank(
-            (8, 16, 32, 64), self.scales, 0.1, 1.1, frame_rate, bands_per_octave
-        )
-        slow, s_tuning = strf_bank(
-            (2, 4, 8), self.scales, 0.5, 1.1, frame_rate / 4, bands_per_octave
-        )
-        self.tuning = [*f_tuning, *s_tuning]
-        self.n_fast, self.n_channels = len(f_tuning), len(self.tuning) + 1
-        self.register_buffer("fast", kernels_from(fast), persistent=False)
-        self.register_buffer("slow", kernels_from(slow), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x[:, None, :, : x.shape[-1] // 8 * 8]
-        fast = F.avg_pool2d(strf_energy(x, self.fast, (3, 4)), (1, 2))
-        slow = strf_energy(F.avg_pool2d(x, (1, 4)), self.slow, (3, 2))
-        level = F.avg_pool2d(F.pad(x, (0, 0, 1, 1), mode="replicate"), (3, 8), stride=(3, 8))
-        return torch.log(torch.cat([fast, slow, level.square()], 1) + 1e-4)
-
-
-class Belt(nn.Module):
-    """Belt: a second STRF bank over compressed fast A1 energy, 800 ms x 2 octaves, at 12.5 Hz.
-
-    ``(batch, 71, band, frame)`` to ``(batch, 41 * 18, band', frame / 2)``: combinations of what a
-    unit of A1 prefers with how its activity is modulated at 1.5, 3 and 6 Hz.
-    """
-
-    def __init__(self, n_fast: int, bands_per_octave: float):
-        super().__init__()
-        bank, self.tuning = strf_bank(
-            (1.5, 3, 6), (0.25, 0.5, 1), 0.8, 2.1, frame_rate=25, bands_per_octave=bands_per_octave
-        )
-        self.n_fast, self.n_channels = n_fast, (n_fast + 1) * len(self.tuning)
-        self.register_buffer("bank", kernels_from(bank), persistent=False)
-
-    def forward(self, a1: Tensor) -> Tensor:
-        fast_and_level = torch.cat([a1[:, : self.n_fast], a1[:, -1:]], 1)
-        x = torch.exp(0.5 * fast_and_level)  # the square root of the energy
-        energy = strf_energy(x.flatten(0, 1)[:, None], self.bank, (2, 2))
-        return torch.log(energy.unflatten(0, x.shape[:2]).flatten(1, 2) + 1e-4)
-
-
-@register_model(
-    "cortexnet_z", "fixed STRFs (Chi, Ru & Shamma 2005), CORnet-style areas (Kubilius et al. 2018)"
-)
-class CortexNetZ(nn.Module):
-    """Feed-forward network A1 -> belt -> parabelt -> T2/T3, causal, for clips of any length >= 1 s.
-
-    A1 and belt are fixed spectrotemporal filters; parabelt and T2/T3 are trained. There is no path
-    from A1 to the parabelt but through the belt. The read-out sees mean and SD over time of every
-    trained stage.
+    A1 and the fields of the belt are spectrotemporal filters that do not learn unless `plastic`;
+    the combination units of the belt, parabelt and T2/T3 do. Belt and parabelt have a caudal
+    stream, which hears fast sweeps and coarse spectra, and a rostral one, which hears slow sweeps
+    and fine spectra; they meet in T2/T3, which starts out listening twice as much to the rostral
+    one. There is no path from A1 to the parabelt but through the belt. The read-out is linear in
+    mean and SD over time of every unit that learns.
 
     Parameters
     ----------
     n_classes : int
     sample_rate : int
-        Sampling rate of the waveforms, Hz.
+        Of the waveforms, Hz.
+    steps : (int, int, int)
+        Recurrent steps of belt, parabelt and T2/T3; an area's weights are the same at every step,
+        its normalisation is not.
+    unroll : {"area", "time"}
+        "area": an area takes all its steps on the final activity of the area before it. "time":
+        areas step together, each on what the area before it gave one step earlier; the steps of an
+        area count from the first at which sound has reached it.
+    recurrence : bool
+        Without it every area takes one step.
+    streams : bool
+        Without them belt and parabelt are one population.
+    bypass : bool
+        A thalamic path to the belt: its combination units hear the cochleagram too, past A1.
+    norm : {"batch", "group", "layer", "instance", "none"}
+        In the areas that learn. "group", "layer" and "instance" look at the whole sound, so areas
+        are causal with "batch" and "none" only.
+    windows : {"wide", "strict"}
+        "wide" has fields of 500 ms in A1 and 800 ms in the belt for slow modulations; "strict"
+        keeps every area within the integration windows measured in human auditory cortex
+        (Norman-Haignere et al. 2022).
+    plastic : bool
+        A1 and the fields of the belt are where learning starts, not fixed.
     width : int
-        Channels of the belt projection and the parabelt; T2/T3 has twice as many.
+        Units a band of belt and parabelt, over both streams; T2/T3 has twice as many.
     dropout : float
         Before the read-out.
+    jitter : float
+        Strength of level changes and masks of features in training; 0 is none.
 
     Attributes
     ----------
     areas : tuple of str
-        Names of the stages in anatomical order.
+        In anatomical order.
+    steps : dict of str to int
+        Recurrent steps of each.
+    fixed_rate : float
+        Frames a second of `fixed`, Hz.
+
+    Raises
+    ------
+    InputError
+        If `unroll`, `norm` or `windows` is none of those above, or the width is odd with streams.
+
+    References
+    ----------
+    Chi, Ru & Shamma (2005), J. Acoust. Soc. Am. 118, 887-906. Kubilius et al. (2018), bioRxiv
+    408385. Rauschecker & Scott (2009), Nat. Neurosci. 12, 718-724.
     """
 
-    areas = ("A1", "belt", "parabelt", "T2/T3")
+    areas = AREAS
 
-    def __init__(self, n_classes: int, sample_rate: int = 22050, width=64, dropout=0.4):
+    def __init__(
+        self,
+        n_classes: int,
+        sample_rate: int = 22050,
+        steps: tuple[int, int, int] = (1, 1, 1),
+        unroll: str = "area",
+        recurrence: bool = True,
+        streams: bool = True,
+        bypass: bool = False,
+        norm: str = "batch",
+        windows: str = "wide",
+        plastic: bool = False,
+        width: int = 64,
+        dropout: float = 0.4,
+        jitter: float = 1.0,
+    ):
         super().__init__()
-        self.sample_rate = sample_rate
+        for name, value, known in (("windows", windows, WINDOWS), ("unroll", unroll, UNROLLINGS)):
+            if value not in known:
+                raise InputError(f"{name} is '{value}'; choose one of {', '.join(known)}")
+        if width % 2 and streams:
+            raise InputError(f"width is {width}; two streams need an even number")
+        kernels, groups = WINDOWS[windows], 2 if streams else 1
+        counts = tuple(steps) if recurrence else (1, 1, 1)
+        self.steps = dict(zip(AREAS, (1, *counts), strict=True))
+        self.sample_rate, self.unroll, self.jitter = sample_rate, unroll, jitter
+        self.bypass, self.plastic = bypass, plastic
+
         self.frontend = Cochleagram(sample_rate)
-        self.a1 = A1(self.frontend.frame_rate, self.frontend.bands_per_octave)
-        self.belt = Belt(self.a1.n_fast, self.frontend.bands_per_octave / 3)
-        n_bands = -(-self.frontend.n_bands // 3)
-        self.a1_norm = FittedNorm(self.a1.n_channels, n_bands)
-        self.belt_norm = FittedNorm(self.belt.n_channels, -(-n_bands // 2))
-        self.combine = ConvNormReLU(self.belt.n_channels, width, (1, 1))
-        # 5 bands of 0.6 octaves x 5 frames of 80 ms.
-        self.parabelt = ConvNormReLU(width, width, (5, 5))
-        # All frequencies that are left: the kernel spans the pooled axis.
-        self.t23 = ConvNormReLU(width, 2 * width, (-(-n_bands // 4), 3), pad_bands=False)
-        self.t23_context = ConvNormReLU(2 * width, 2 * width, (1, 7), groups=2 * width)
+        rate, density = self.frontend.frame_rate, self.frontend.bands_per_octave
+        self.fixed_rate = rate if plastic else rate / BELT_HOP
+        self.a1 = A1(rate, density, kernels, plastic)
+        self.fields = BeltFields(self.a1.fast_tuning, density / 3, kernels, plastic)
+        self.n_bands = -(-self.frontend.n_bands // LATE_BANDS)
+        n_in = self.fields.n_units + (groups * LATE_BANDS if bypass else 0)
+        self.belt_norm = FittedNorm(n_in, self.n_bands)
+        self.belt = Area(n_in, width, (1, 1), counts[0], norm, groups)
+        # 3 bands of 1.2 octaves, beside the 2.1 octaves that a unit of the belt hears.
+        drive = (3, kernels.parabelt_frames)
+        self.parabelt = Area(width, width, drive, counts[1], norm, groups)
+        drive = (self.n_bands, kernels.t23_frames)
+        self.t23 = Area(width, 2 * width, drive, counts[2], norm, all_bands=True)
+        if streams:
+            with torch.no_grad():
+                self.t23.drive.weight[:, : width // 2] *= 0.5
+        context = (1, kernels.t23_context)
+        self.context = Area(2 * width, 2 * width, context, 1, norm, 2 * width, all_bands=True)
         self.readout = nn.Sequential(
             nn.BatchNorm1d(8 * width), nn.Dropout(dropout), nn.Linear(8 * width, n_classes)
         )
 
-    def stages(self, waveform: Tensor) -> dict[str, Tensor]:
-        """Every stage as ``(batch, channel, band, frame)``, the projection of the belt included."""
-        # Level differences move log energy by a constant; 0.07 is music's typical SD of x.
-        a1 = self.a1(self.frontend(waveform) / 0.07)
-        belt = self.belt_norm(self.belt(a1))
-        combined = self.combine(F.dropout2d(belt, 0.1, self.training))
-        parabelt = self.parabelt(combined)
-        pooled = F.avg_pool2d(parabelt, 2, ceil_mode=True)
-        t23 = self.t23(pooled)
-        t23 = t23 + self.t23_context(t23)
-        return {
-            "A1": self.a1_norm(a1), "belt": belt, "combined": combined,
-            "parabelt": parabelt, "T2/T3": t23,
-        }  # fmt: skip
+    def fixed(self, waveform: Tensor) -> Tensor:
+        """What comes before learning: fields of the belt, or the cochleagram of a plastic network.
 
-    def embed(self, waveform: Tensor) -> Tensor:
-        """Mean and SD over time of the trained stages, ``(batch, 8 * width)``."""
-        stages = self.stages(waveform)
-        moments = []
-        for name in ("combined", "parabelt", "T2/T3"):
-            x = stages[name].mean(2)
+        ``(batch, samples)`` to ``(batch, frame, unit)`` at `fixed_rate`.
+        """
+        x = self.frontend(waveform) / TYPICAL_SD
+        return x.mT if self.plastic else self._belt_input(x).flatten(1, 2).mT
+
+    def _belt_input(self, x: Tensor) -> Tensor:
+        """Log energy of the fields, and the bypass, ``(batch, unit, band, frame)``."""
+        fields = self.fields(self.a1(x))
+        if not self.bypass:
+            return fields
+        n_frames = fields.shape[-1]
+        x = F.avg_pool1d(x, BELT_HOP, ceil_mode=True)[..., :n_frames]
+        x = F.pad(x, (0, 0, 0, self.n_bands * LATE_BANDS - x.shape[1]))
+        past_a1 = x.unflatten(1, (self.n_bands, LATE_BANDS)).transpose(1, 2)
+        caudal, rostral = fields.chunk(2, 1)  # each stream has the bypass at its end
+        parts = (caudal, past_a1, rostral, past_a1) if self.belt.groups == 2 else (fields, past_a1)
+        return torch.cat(parts, 1)
+
+    def _states(self, features: Tensor) -> dict[str, list[Tensor]]:
+        """Activity of the belt's input and of every area that learns at every step."""
+        if self.plastic:
+            x = self._belt_input(features.mT)
+        else:
+            x = features.mT.unflatten(1, (-1, self.n_bands))
+        vary = self.training and self.jitter > 0
+        if vary:  # the fields see the square root of A1's energy
+            x = x + 0.5 * random_gain(len(x), 0.3 * self.jitter).to(x)
+        x = self.belt_norm(x)
+        heard = x
+        if vary:
+            masks = random_masks(len(x), x.shape[2], x.shape[3], self.jitter).to(x)
+            heard = F.dropout2d(x * masks, 0.1 * min(self.jitter, 1))
+        run = self._step_together if self.unroll == "time" else self._step_in_turn
+        return {"fields": [x], **run(heard)}
+
+    def _to_t23(self, parabelt: Tensor) -> Tensor:
+        return F.avg_pool2d(parabelt, (1, 2), ceil_mode=True)
+
+    def _with_context(self, states: list[Tensor]) -> list[Tensor]:
+        return [x + self.context(x)[0] for x in states]
+
+    def _step_in_turn(self, x: Tensor) -> dict[str, list[Tensor]]:
+        belt = self.belt(x)
+        parabelt = self.parabelt(belt[-1])
+        t23 = self.t23(self._to_t23(parabelt[-1]))
+        return {"belt": belt, "parabelt": parabelt, "T2/T3": self._with_context(t23)}
+
+    def _step_together(self, x: Tensor) -> dict[str, list[Tensor]]:
+        chain = (("belt", self.belt), ("parabelt", self.parabelt), ("T2/T3", self.t23))
+        states = {name: [] for name, _ in chain}
+        belt_drive = self.belt.driven(x)
+        while any(len(states[name]) < area.n_steps for name, area in chain):
+            before = {name: found[-1] if found else None for name, found in states.items()}
+            for (name, area), source in zip(chain, (None, "belt", "parabelt"), strict=True):
+                # An area that the sound has not reached has no activity, rather than activity
+                # that says nothing about the sound.
+                if len(states[name]) == area.n_steps or (source and before[source] is None):
+                    continue
+                drive = belt_drive
+                if source:
+                    given = before[source]
+                    drive = area.driven(self._to_t23(given) if name == "T2/T3" else given)
+                states[name].append(area.step(drive, before[name], len(states[name])))
+        return states | {"T2/T3": self._with_context(states["T2/T3"])}
+
+    def stages(self, waveform: Tensor) -> dict[str, list[Tensor]]:
+        """Every area at every step, ``(batch, unit, band, frame)``; the belt's fields as "fields"."""
+        a1 = self.a1(self.frontend(waveform) / TYPICAL_SD)
+        return {"A1": [a1], **self._states(self.fixed(waveform))}
+
+    def _embedded(self, features: Tensor) -> Tensor:
+        states, moments = self._states(features), []
+        for name in AREAS[1:]:
+            x = states[name][-1].mean(2)
             moments += [x.mean(2), x.std(2, unbiased=False)]
         return torch.cat(moments, 1)
 
+    def from_fixed(self, features: Tensor) -> Tensor:
+        """Logits ``(batch, n_classes)`` of features ``(batch, frame, unit)``."""
+        return self.readout(self._embedded(features))
+
+    def embed(self, waveform: Tensor) -> Tensor:
+        """Mean and SD over time of the units that learn, ``(batch, 8 * width)``."""
+        return self._embedded(self.fixed(waveform))
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits ``(batch, n_classes)`` of waveforms ``(batch, samples)``."""
-        return self.readout(self.embed(waveform))
+        return self.from_fixed(self.fixed(waveform))
 
-    def forward_areas(self, waveform: Tensor) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
+    def forward_areas(
+        self, waveform: Tensor, steps: bool = False
+    ) -> tuple[dict[str, Tensor], dict[str, np.ndarray]]:
         """Activity of every area over time.
+
+        Parameters
+        ----------
+        waveform : (batch, samples)
+        steps : bool
+            Earlier recurrent steps too, as "AREA@STEP" from 0.
 
         Returns
         -------
         areas : dict of (batch, time, unit)
+            The belt has its fields and its combination units.
         seconds : dict of (time,) arrays
             End of each frame, seconds from the start of the waveform.
         """
-        stages = self.stages(waveform)
-        areas = {name: stages[name].flatten(1, 2).transpose(1, 2) for name in self.areas}
-        step = {"A1": 8, "belt": 16, "parabelt": 16, "T2/T3": 32}
+        states = self.stages(waveform)
+        (fields,) = states.pop("fields")
+        states["belt"] = [torch.cat([fields, x], 1) for x in states["belt"]]
+        layers = {}
+        for name in AREAS:
+            if steps:
+                earlier = states[name][:-1]
+                layers |= {f"{name}@{i}": (name, x) for i, x in enumerate(earlier)}
+            layers[name] = name, states[name][-1]
+        hops = dict(zip(AREAS, (A1_HOP, BELT_HOP, BELT_HOP, T23_HOP), strict=True))
         rate = self.frontend.frame_rate
-        return areas, {k: np.arange(1, v.shape[1] + 1) * step[k] / rate for k, v in areas.items()}
+        areas = {layer: x.flatten(1, 2).mT for layer, (_, x) in layers.items()}
+        return areas, {
+            layer: np.arange(1, x.shape[1] + 1) * hops[layers[layer][0]] / rate
+            for layer, x in areas.items()
+        }
 
 
-class ConvNormReLU(nn.Module):
-    """Convolution causal in time and centred in frequency, batch normalisation, ReLU."""
+@register_model(
+    "cortexnet_z", "feed-forward: STRFs (Chi, Ru & Shamma 2005), areas after Kubilius et al. 2018"
+)
+def cortexnet_z(n_classes: int, sample_rate: int = 22050, **options) -> CortexNet:
+    """`CortexNet` without recurrence."""
+    return CortexNet(n_classes, sample_rate, **{"recurrence": False, **options})
 
-    def __init__(self, n_in, n_out, kernel, groups=1, pad_bands=True):
-        super().__init__()
-        half = kernel[0] // 2 if pad_bands else 0
-        self.padding = (kernel[1] - 1, 0, half, half)
-        self.conv = nn.Conv2d(n_in, n_out, kernel, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(n_out)
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(F.pad(x, self.padding))))
+@register_model("cortexnet_rt", "recurrent, areas step together in time (CORnet-RT)")
+def cortexnet_rt(n_classes: int, sample_rate: int = 22050, **options) -> CortexNet:
+    """`CortexNet` whose areas step together, each one step behind the area before it."""
+    return CortexNet(n_classes, sample_rate, **{"steps": (4, 3, 2), "unroll": "time", **options})
+
+
+@register_model("cortexnet_s", "recurrent within areas, steps 1/2/4/2 (CORnet-S)")
+def cortexnet_s(n_classes: int, sample_rate: int = 22050, **options) -> CortexNet:
+    """`CortexNet` with recurrence within its areas."""
+    return CortexNet(n_classes, sample_rate, **{"steps": (2, 4, 2), **options})

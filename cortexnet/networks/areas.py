@@ -1,0 +1,189 @@
+"""The areas: fixed spectrotemporal fields of A1 and belt, and areas that learn and recur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cortexnet.frontends.modulation import kernels_from, strf_bank, strf_energy
+from cortexnet.networks.norm import make_norm
+
+SCALES = (0.25, 0.5, 1, 2, 4)
+FAST_RATES = (8, 16, 32, 64)
+FLOOR = 1e-4  # added to energies, whose typical value is about one, before the logarithm
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Rates in Hz and supports in seconds of the fields, and frames of the learned kernels."""
+
+    slow_rates: tuple[float, ...]
+    slow_seconds: float
+    belt_rates: tuple[float, ...]
+    belt_seconds: float
+    parabelt_frames: int  # of 80 ms
+    t23_frames: int  # of 160 ms
+    t23_context: int  # of 160 ms
+
+
+WINDOWS = {
+    "wide": Windows((2, 4, 8), 0.5, (1.5, 3, 6), 0.8, 5, 3, 7),
+    "strict": Windows((4, 8), 0.1, (3, 6), 0.16, 3, 3, 7),
+}
+
+
+class A1(nn.Module):
+    """Core: STRFs in a fast and a slow group, log energy at 25 Hz, tonotopic.
+
+    ``(batch, band, frame)`` at 200 Hz to ``(batch, unit, band / 3, frame / 8)``. No unit spans more
+    than 1.1 octaves. The units are 40 fast fields (8-64 Hz, 100 ms), the slow ones and a level
+    channel.
+
+    Parameters
+    ----------
+    frame_rate : float
+        Of the cochleagram, Hz.
+    bands_per_octave : float
+        Of the cochleagram.
+    windows : Windows
+    plastic : bool
+        The fields are parameters.
+
+    Attributes
+    ----------
+    tuning : list of (rate, scale, direction)
+        Of the fast, then of the slow fields.
+    """
+
+    def __init__(self, frame_rate: float, bands_per_octave: float, windows: Windows, plastic=False):
+        super().__init__()
+        fast, self.fast_tuning = strf_bank(
+            FAST_RATES, SCALES, 0.1, 1.1, frame_rate, bands_per_octave
+        )
+        slow, slow_tuning = strf_bank(
+            windows.slow_rates, SCALES, windows.slow_seconds, 1.1, frame_rate / 4, bands_per_octave
+        )
+        self.tuning = [*self.fast_tuning, *slow_tuning]
+        self.n_units = len(self.tuning) + 1
+        _keep(self, "fast", fast, plastic)
+        _keep(self, "slow", slow, plastic)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, None, :, : x.shape[-1] // 8 * 8]
+        fast = F.avg_pool2d(strf_energy(x, self.fast, (3, 4)), (1, 2))
+        slow = strf_energy(F.avg_pool2d(x, (1, 4)), self.slow, (3, 2))
+        level = F.avg_pool2d(F.pad(x, (0, 0, 1, 1), mode="replicate"), (3, 8), stride=(3, 8))
+        return torch.log(torch.cat([fast, slow, level.square()], 1) + FLOOR)
+
+
+class BeltFields(nn.Module):
+    """Fields of the belt: a second STRF bank over compressed energy of fast A1 units, at 12.5 Hz.
+
+    ``(batch, unit, band, frame)`` of A1 to ``(batch, field, band / 4, frame / 2)``: which unit of A1
+    is active together with how its activity is modulated, over 2.1 octaves. The fields are ordered
+    by stream: first the caudal ones, whose A1 units prefer the faster sweeps (rate / scale >= 32
+    octaves/s), then the rostral ones. The level channel is heard by both.
+
+    Parameters
+    ----------
+    fast_tuning : list of (rate, scale, direction)
+        Of the fast units of A1, which come first among its channels.
+    bands_per_octave : float
+        Of A1.
+    windows : Windows
+    plastic : bool
+        The fields are parameters.
+
+    Attributes
+    ----------
+    tuning : list of (rate, scale, direction)
+        Of the bank, which is applied to every source.
+    n_units : int
+    """
+
+    def __init__(self, fast_tuning, bands_per_octave: float, windows: Windows, plastic=False):
+        super().__init__()
+        bank, self.tuning = strf_bank(
+            windows.belt_rates, (0.25, 0.5, 1), windows.belt_seconds, 2.1, 25, bands_per_octave
+        )
+        _keep(self, "bank", bank, plastic)
+        sweep = [rate / scale for rate, scale, _ in fast_tuning]
+        self.caudal = [i for i, velocity in enumerate(sweep) if velocity >= 32]
+        self.rostral = [i for i, velocity in enumerate(sweep) if velocity < 32]
+        self.n_units = (len(fast_tuning) + 2) * len(self.tuning)
+
+    def forward(self, a1: Tensor) -> Tensor:
+        caudal, level, rostral = a1[:, self.caudal], a1[:, -1:], a1[:, self.rostral]
+        x = torch.exp(0.5 * torch.cat([caudal, level, rostral], 1))  # the square root of the energy
+        energy = strf_energy(x.flatten(0, 1)[:, None], self.bank, (2, 2))
+        energy = F.avg_pool2d(energy, (2, 1), ceil_mode=True)
+        y = torch.log(energy.unflatten(0, x.shape[:2]) + FLOOR)
+        level = y[:, len(self.caudal), None]
+        return torch.cat([y, level], 1).flatten(1, 2)
+
+
+def _keep(module: nn.Module, name: str, bank, plastic: bool) -> None:
+    """Kernels as parameters where they learn, else as a buffer that follows from the settings."""
+    kernels = kernels_from(bank)
+    if plastic:
+        module.register_parameter(name, nn.Parameter(kernels))
+    else:
+        module.register_buffer(name, kernels, persistent=False)
+
+
+class Area(nn.Module):
+    """A population that learns: feed-forward drive, lateral recurrence, normalisation a step.
+
+    At each step the area's activity is a rectified, normalised sum of its drive and of what its
+    own activity of the step before sends laterally: over three bands and three frames within a
+    unit's map, then between units. Weights are shared by the steps, normalisation is each step's
+    own (Kubilius et al. 2018; Liao & Poggio 2016). Causal in time, centred in frequency.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+    kernel : (int, int)
+        Bands and frames of the drive.
+    steps : int
+    norm : str
+        Of `make_norm`.
+    groups : int
+        Streams that do not see each other.
+    all_bands : bool
+        The kernel covers all bands of the input; one is left.
+    """
+
+    def __init__(self, n_in, n_out, kernel, steps=1, norm="batch", groups=1, all_bands=False):
+        super().__init__()
+        self.n_steps, self.groups, self.all_bands = steps, groups, all_bands
+        half = 0 if all_bands else kernel[0] // 2
+        self.padding = (kernel[1] - 1, 0, half, half)
+        self.drive = nn.Conv2d(n_in, n_out, kernel, groups=groups, bias=norm == "none")
+        nn.init.kaiming_normal_(self.drive.weight, nonlinearity="relu")
+        self.norms = nn.ModuleList(make_norm(norm, n_out) for _ in range(steps))
+        if steps > 1:
+            self.reach = nn.Conv2d(
+                n_out, n_out, (1 if all_bands else 3, 3), groups=n_out, bias=False
+            )
+            self.lateral = nn.Conv2d(n_out, n_out, 1, groups=groups, bias=False)
+
+    def step(self, drive: Tensor, before: Tensor | None, number: int) -> Tensor:
+        """Activity at a step, from the drive and the activity of the step before."""
+        if before is not None:
+            bands = 0 if self.all_bands else 1
+            drive = drive + self.lateral(self.reach(F.pad(before, (2, 0, bands, bands))))
+        return F.relu(self.norms[number](drive))
+
+    def driven(self, x: Tensor) -> Tensor:
+        """Feed-forward drive of an input."""
+        return self.drive(F.pad(x, self.padding))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Activity at every step, on one input."""
+        drive, states = self.driven(x), []
+        for number in range(self.n_steps):
+            states.append(self.step(drive, states[-1] if states else None, number))
+        return states
