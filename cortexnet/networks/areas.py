@@ -82,10 +82,10 @@ class A1(nn.Module):
 class BeltFields(nn.Module):
     """Fields of the belt: a second STRF bank over compressed energy of fast A1 units, at 12.5 Hz.
 
-    ``(batch, unit, band, frame)`` of A1 to ``(batch, field, band / 4, frame / 2)``: which unit of A1
-    is active together with how its activity is modulated, over 2.1 octaves. The fields are ordered
-    by stream: first the caudal ones, whose A1 units prefer the faster sweeps (rate / scale >= 32
-    octaves/s), then the rostral ones. The level channel is heard by both.
+    ``(batch, unit, band, frame)`` of A1 to ``(batch, field, band / 4, frame / 2)``: which unit of
+    A1 is active together with how its activity is modulated, over 2.1 octaves. The fields are
+    ordered by stream: first the caudal ones, whose A1 units prefer the faster sweeps (rate / scale
+    >= 32 octaves/s), then the rostral ones. The level channel is heard by both.
 
     Parameters
     ----------

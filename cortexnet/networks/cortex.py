@@ -207,7 +207,7 @@ class CortexNet(nn.Module):
         return states | {"T2/T3": self._with_context(states["T2/T3"])}
 
     def stages(self, waveform: Tensor) -> dict[str, list[Tensor]]:
-        """Every area at every step, ``(batch, unit, band, frame)``; the belt's fields as "fields"."""
+        """Every area and the belt's fields at every step, ``(batch, unit, band, frame)``."""
         a1 = self.a1(self.frontend(waveform) / TYPICAL_SD)
         return {"A1": [a1], **self._states(self.fixed(waveform))}
 

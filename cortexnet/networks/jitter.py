@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def random_gain(batch: int, sd: float) -> Tensor:
-    """Log-energy offsets ``(batch, 1, 1, 1)`` of a level that varies by ``sd``, from torch's generator."""
+    """Offsets of log energy ``(batch, 1, 1, 1)``, normal, from torch's global generator."""
     return sd * torch.randn(batch, 1, 1, 1)
 
 
