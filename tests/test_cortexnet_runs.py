@@ -15,12 +15,12 @@ import torch
 
 import cortexnet
 from cortexnet.crossval import crossval
+from cortexnet.fixed import clips_module
 from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model
 from cortexnet.runs import split_clips, weights_hash
 from cortexnet.training import fit_norms
 from stimuli import InputError, grouped_folds, load_clips, write_audio
-from stimuli.dataset import TrainSegments, load_waveforms
 from stimuli.synthesis import am_noise, harmonic_complex, ripple
 
 RECIPE = Recipe(epochs=3, batch_size=8, segment=22050, seed=1)
@@ -154,8 +154,9 @@ def test_fixed_normalisation_sees_training_clips_only(clips, tmp_path):
     torch.manual_seed(RECIPE.seed)
     model = create_model("cortexnet_z", 3)
     train = table[table["split"] == "train"]
-    segments = TrainSegments(load_waveforms(train, 22050), np.zeros(len(train)), 22050, RECIPE.seed)
-    fit_norms(model, (x[None] for x, _, _ in segments))
+    where = "cortexnet_z", {}, tmp_path / "features"
+    data = clips_module(model, train, RECIPE.segment, where, seed=RECIPE.seed)
+    fit_norms(model, (x[None] for x, _, _ in data.segments("train")))
     torch.testing.assert_close(model.belt_norm.mean, run.model.belt_norm.mean)
 
 
