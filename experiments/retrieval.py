@@ -212,7 +212,8 @@ def evaluate(library: Library, n_resamples: int = 2000, seed: int = 0) -> dict:
     InputError
         If every clip was trained on, or as `evaluate_index`.
     """
-    for side, name in (("", "clips not trained on"), ("valid", "validation clips")):
+    unseen = "clips not trained on" if library.sides.any() else "all clips"
+    for side, name in (("", unseen), ("valid", "validation clips, which chose the weights")):
         rows = np.flatnonzero(library.sides == side)
         if len(rows):
             result = evaluate_index(library.index, rows, n_resamples=n_resamples, seed=seed)

@@ -13,7 +13,7 @@ from cortexnet.classifiers import RBFReadout
 def test_decision_values_are_those_of_one_machine_a_class(n_classes):
     rng = np.random.default_rng(0)
     labels = np.arange(40) % n_classes
-    x = rng.standard_normal((40, 5)).astype(np.float32) + labels[:, None]
+    x = (rng.standard_normal((40, 5)) + labels[:, None]).astype(np.float32)
     readout = RBFReadout(n_classes)
     readout.fit(x, labels)
     z = StandardScaler().fit_transform(x)

@@ -102,7 +102,7 @@ def test_recommendations_leave_out_what_was_named_and_its_tracks(run, tmp_path):
 def test_fixed_features_are_evaluated_on_all_clips(run, tmp_path):
     done = cortexnet("search", run, "--evaluate", "--json", "--out", tmp_path)
     scores = json.loads(done.stdout)
-    assert scores["n_queries"] == 16 and scores["queries"] == "clips not trained on"
+    assert scores["n_queries"] == 16 and scores["queries"] == "all clips"
     assert scores["mean_average_precision"] == pytest.approx(1)
     assert scores["hit_rate"]["1"] == {
         "rate": 1.0, "interval": [1.0, 1.0], "chance": pytest.approx(6 / 14),
@@ -120,6 +120,7 @@ def test_clips_that_a_network_was_trained_on_are_marked_and_do_not_ask(learned):
         assert side == (None if known[clip_id] == "test" else known[clip_id])
     scores = json.loads(cortexnet("search", learned, "--evaluate", "--json").stdout)
     assert scores["n_queries"] == (known == "test").sum() == 4
+    assert scores["queries"] == "clips not trained on"
 
 
 def test_a_model_without_a_run_searches_the_clips_it_is_given(sounds, tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ _COLUMNS = ["clip_id", "label", "group", "split", "path"]
 
 
 def embed_sound(
-    model: nn.Module, wave: np.ndarray, segment: int, batch_size: int = 16
+    model: nn.Module, wave: np.ndarray, segment: int, batch_size: int = 8
 ) -> np.ndarray:
     """Embeddings of the segments that cover a sound.
 
