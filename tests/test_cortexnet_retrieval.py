@@ -203,6 +203,19 @@ def test_search_filters_by_label_and_keeps_away_from_what_is_passed_over():
         index.search(index.vectors[0], 5, without=np.ones(60, bool))
 
 
+def test_many_clips_are_searched_by_graph_unless_told_otherwise(monkeypatch):
+    index = Index.of(table(60), np.random.default_rng(0).standard_normal((60, 8)))
+    assert not index.goes_by_graph(None) and index.goes_by_graph(True)
+    monkeypatch.setattr("cortexnet.retrieval.index.MANY_CLIPS", 50)
+    assert index.goes_by_graph(None) and not index.goes_by_graph(False)
+    assert not index.goes_by_graph(True, ["label1"])
+    # Without the extra, all are compared by default, and a graph is refused with the remedy.
+    monkeypatch.setattr("cortexnet.retrieval.approximate.find_spec", lambda name: None)
+    assert not index.goes_by_graph(None)
+    with pytest.raises(InputError, match=r"pip install 'auditory-cortexnet\[ann\]'"):
+        index.search(index.vectors[0], 5, approximate=True)
+
+
 def test_taste_lies_between_what_is_liked_and_away_from_what_is_not():
     index = Index.of(table(40), np.random.default_rng(0).standard_normal((40, 8)))
     liked, disliked = np.array([1, 2, 3]), np.array([7])

@@ -50,6 +50,11 @@ def learned(sounds, tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("command", ["search", "recommend"])
+def test_help_gives_an_example(command):
+    assert f"Example: cortexnet {command}" in cortexnet(command, "--help").stdout
+
+
 def test_search_by_clip_finds_its_label_and_not_its_track(run):
     found = json.loads(cortexnet("search", run, "brown2", "--n", 6, "--json").stdout)
     assert found["kind"] == "search" and found["n_clips"] == 16

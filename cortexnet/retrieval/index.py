@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cortexnet.retrieval.approximate import MANY_CLIPS, Graph, available
-from cortexnet.retrieval.neighbours import nearest, unit_rows
+from cortexnet.retrieval.neighbours import DIGITS, nearest, unit_rows
 from stimuli import InputError
 
 # Weight of the clips that are not liked, after Rocchio (1971): they say what to stay clear of, not
@@ -163,7 +163,7 @@ class Index:
             positions, similarities = nearest(vector[None], vectors, k)[0]
             positions = rows[positions]
         found = self.clips.iloc[positions].reset_index(drop=True)
-        return found.assign(similarity=similarities.astype(float))
+        return found.assign(similarity=similarities.astype(float).round(DIGITS))
 
     def goes_by_graph(self, approximate: bool | None, labels: list[str] | None = None) -> bool:
         """Whether `search` with these arguments is approximate."""

@@ -62,12 +62,13 @@ def search(
     if evaluate == (query is not None):
         raise InputError("name a QUERY (a sound file or a clip_id), or ask for --evaluate alone")
     library = retrieval.open_library(run, stimuli, index, seed, progress_bar("clip"))
+    inputs = _inputs(run, stimuli)
     if evaluate:
         result = retrieval.evaluate(library, seed=seed)
-        _deliver(result, "retrieval.json", out, as_json, _print_scores, stimuli)
+        _deliver(result, "retrieval.json", out, as_json, _print_scores, inputs)
         return
     result = retrieval.search(library, query, n, label, same_group, approximate)
-    _deliver(result, "search.json", out, as_json, _print_clips, stimuli)
+    _deliver(result, "search.json", out, as_json, _print_clips, inputs)
 
 
 @app.command(epilog="Example: cortexnet recommend runs/z --liked jazz.00003 jazz.00017 --n 5")
@@ -105,18 +106,25 @@ def recommend(
     result = retrieval.recommend(
         library, liked, list(dict.fromkeys(disliked or [])), n, label, same_group, approximate
     )
-    _deliver(result, "recommend.json", out, as_json, _print_clips, stimuli)
+    _deliver(result, "recommend.json", out, as_json, _print_clips, _inputs(run, stimuli))
 
 
-def _deliver(result: dict, name: str, out, as_json: bool, show_table, stimuli) -> None:
+def _inputs(run: str, stimuli: Path | None) -> tuple[Path, ...]:
+    """What a result depends on: the weights, and the table of clips."""
+    weights = Path(run) / "model.safetensors"
+    clips = Path(run) / "clips.csv" if stimuli is None else stimuli
+    return (*([weights] if weights.is_file() else []), clips)
+
+
+def _deliver(result: dict, name: str, out, as_json: bool, show_table, inputs) -> None:
     from cortexnet.runs import write_json
     from experiments.provenance import write_provenance
 
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / name, result)
-        config = {key: value for key, value in result.items() if key in ("kind", "model")}
-        write_provenance(out, config, () if stimuli is None else (stimuli,))
+        config = {key: result[key] for key in ("kind", "model")}
+        write_provenance(out, config, inputs)
     if as_json:
         show(result)
     else:
@@ -124,12 +132,14 @@ def _deliver(result: dict, name: str, out, as_json: bool, show_table, stimuli) -
 
 
 def _print_clips(result: dict) -> None:
-    table = Table("", "clip", "label", "similarity", "same label", "trained on", box=None)
+    learned = any(row["side"] for row in result["results"])
+    columns = ["", "clip", "label", "similarity", "same label", *["trained on"] * learned]
+    table = Table(*columns, box=None)
     for row in result["results"]:
         same = {True: "yes", False: "no", None: ""}[row["same_label"]]
         table.add_row(
             str(row["rank"]), row["clip_id"], row["label"], f"{row['similarity']:.3f}", same,
-            row["side"] or "",
+            *[row["side"] or ""] * learned,
         )  # fmt: skip
     Console(width=160, markup=False, highlight=False).print(table)
     if result["approximate"]:

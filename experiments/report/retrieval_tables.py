@@ -74,4 +74,6 @@ def neighbours(search: Search, slug: str) -> Table:
         ]
         for s in search.found
     ]
-    return without_empty(Table(slug, f"{search.title}.", columns, cells))
+    return without_empty(
+        Table(slug, f"The clips found as a table. {search.title}.", columns, cells)
+    )

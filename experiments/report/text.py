@@ -12,6 +12,7 @@ from experiments.report.wording import (
     listed,
     percent,
     percent_range,
+    whole,
 )
 
 
@@ -167,8 +168,8 @@ def agreement(retrieval: Retrieval) -> str:
     return (
         f"Ranked by likeness to {retrieval.label}, clips of a query's label come first with a mean "
         f"average precision of {decimal(score.precision)} ({interval}chance "
-        f"{decimal(score.chance)}; {counted(score.n_queries, 'query', 'queries')}, "
-        f"{retrieval.queries}, among {counted(retrieval.n_candidates, 'clip')})."
+        f"{decimal(score.chance)}). Queries: {whole(score.n_queries)} ({retrieval.queries}), among "
+        f"{counted(retrieval.n_candidates, 'clip')}."
     )
 
 
