@@ -44,7 +44,7 @@ def table(n, n_labels=3, per_group=2):
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     n=st.integers(1, 40), q=st.integers(1, 9), k=st.integers(1, 50), seed=st.integers(0, 99),
     block=st.integers(1, 4000),

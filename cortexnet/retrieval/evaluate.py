@@ -87,7 +87,9 @@ def query_scores(
             similarities = similarities[other]
             precision[q] = average_precision(similarities, relevant)
             # Rank of the first relevant item, from 0; ties stay in the order of the table.
-            first = np.flatnonzero(relevant[np.argsort(-similarities, kind="stable")])[0]
+            most = similarities[relevant].max()
+            tied = similarities == most
+            first = (similarities > most).sum() + tied[: np.argmax(tied & relevant)].sum()
             hits[q] = first < np.asarray(ks)
     return {"precision": precision, "hits": hits, "n_relevant": n_relevant, "n": n}
 
