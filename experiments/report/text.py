@@ -166,8 +166,8 @@ def agreement(retrieval: Retrieval) -> str:
         f"95\N{NO-BREAK SPACE}% interval {decimal_range(score.low, score.high)}; " if known else ""
     )
     return (
-        f"Ranked by likeness to {retrieval.label}, clips of a query's label come first with a mean "
-        f"average precision of {decimal(score.precision)} ({interval}chance "
+        f"Ranked by the embedding of {retrieval.label}, clips of a query's label come first with a "
+        f"mean average precision of {decimal(score.precision)} ({interval}chance "
         f"{decimal(score.chance)}). Queries: {whole(score.n_queries)} ({retrieval.queries}), among "
         f"{counted(retrieval.n_candidates, 'clip')}."
     )
