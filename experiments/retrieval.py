@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from cortexnet.recipe import Recipe
 from cortexnet.registry import list_models
 from cortexnet.retrieval import Index, build_index, embed_sound, evaluate_index
 from cortexnet.runs import load_run
-from cortexnet.training import Recipe
 from experiments.clips import read_clips
 from experiments.models import load_source
 from stimuli import InputError, load_clips

@@ -317,7 +317,7 @@ def test_an_interrupted_index_goes_on_and_a_damaged_one_is_made_anew(sounds, tmp
 def test_clips_that_cannot_be_indexed_are_named(sounds, tmp_path):
     clips = load_clips(sounds / "manifest.csv")
     clips.loc[2, "end"] = 0.3
-    with pytest.raises(InputError, match=r"2\.wav: 0\.30 s of sound") as caught:
+    with pytest.raises(InputError, match=r"2\.wav: clip '2': 0\.30 s of sound") as caught:
         build_index(Bands().eval(), clips, tmp_path, SEGMENT)
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="at least two clips"):

@@ -8,7 +8,7 @@ import pytest
 from test_experiments_cli import cortexnet, refused
 
 import cortexnet as package
-from cortexnet.training import Recipe
+from cortexnet.recipe import Recipe
 from stimuli import load_clips, write_audio
 
 SEGMENT = 22050
@@ -154,7 +154,7 @@ def test_other_bad_input_is_refused_in_one_line(run, sounds, tmp_path):
     assert "short.wav: 0.50 s of sound" in refused("search", run, sounds / "short.wav")
     line = refused("search", "modulation_svm", "white5", "--stimuli", sounds / "manifest.csv",
                    "--index", tmp_path / "index")  # fmt: skip
-    assert "brown0.wav: 1.20 s of sound are less than the segment of 2.97 s" in line
+    assert "clip 'brown0': 1.20 s of sound are less than the segment of 2.97 s" in line
     assert "not readable" in refused("search", run, sounds / "manifest.csv")
     assert "--stimuli" in refused("search", "modulation_svm", "white5")
     assert "neither a finished run nor a model" in refused("search", tmp_path, "white5")
