@@ -75,14 +75,15 @@ def open_library(
         known = load_clips(path / "clips.csv", files=clips is None)
         clips = known if clips is None else clips
         model, segment, name = run.model, run.card["recipe"]["segment"], path.resolve().name
+        design = {"name": run.card["model"], "options": run.card["options"]}
         sides, default = _sides(model, known, clips), path / "search"
     else:
         if clips is None and source in list_models():
             raise InputError(f"{source} is a model without clips; name some with --stimuli")
         model, name = load_source(source, clips, seed).model, source
         segment, sides = Recipe.of(source).segment, np.full(len(clips), "", dtype=object)
-        default = Path("runs") / f"search-{source}"
-    index = build_index(model, clips, folder or default, segment, progress)
+        design, default = {"name": source}, Path("runs") / f"search-{source}"
+    index = build_index(model, clips, folder or default, segment, progress=progress, **design)
     return Library(name, model, segment, index, sides)
 
 

@@ -266,16 +266,18 @@ def test_a_clip_is_the_mean_of_its_segments(sounds):
 
 def test_the_index_is_kept_and_follows_weights_sounds_and_table(sounds, tmp_path):
     clips, model = load_clips(sounds / "manifest.csv"), Bands().eval()
-    first = build_index(model, clips, tmp_path, SEGMENT)
+    first = build_index(model, clips, tmp_path, SEGMENT, "bands")
     assert model.calls == len(clips)
-    again = build_index(model, clips, tmp_path, SEGMENT)
+    again = build_index(model, clips, tmp_path, SEGMENT, "bands")
     assert model.calls == len(clips)
     np.testing.assert_array_equal(first.vectors, again.vectors)
     with safe_open(tmp_path / "index.safetensors", "np") as file:
         np.testing.assert_array_equal(file.get_tensor("vectors"), first.vectors)
     assert load_clips(tmp_path / "clips.csv")["clip_id"].tolist() == clips["clip_id"].tolist()
 
-    fewer = build_index(model, clips[1:], tmp_path, SEGMENT)  # another table: nothing is embedded
+    fewer = build_index(
+        model, clips[1:], tmp_path, SEGMENT, "bands"
+    )  # another table: nothing is embedded
     assert model.calls == len(clips) and len(fewer.vectors) == len(clips) - 1
     np.testing.assert_allclose(
         fewer.vectors,
@@ -283,14 +285,17 @@ def test_the_index_is_kept_and_follows_weights_sounds_and_table(sounds, tmp_path
                                       for _, r in clips[1:].iterrows()])).vectors,
         atol=1e-6,
     )  # fmt: skip
-    relabelled = build_index(model, clips.assign(label="noise"), tmp_path, SEGMENT)
+    relabelled = build_index(model, clips.assign(label="noise"), tmp_path, SEGMENT, "bands")
     assert set(relabelled.clips["label"]) == {"noise"}
 
     heavier = Bands(2.0).eval()
-    build_index(heavier, clips, tmp_path, SEGMENT)
+    build_index(heavier, clips, tmp_path, SEGMENT, "bands")
     assert heavier.calls == len(clips)
+    other = Bands(2.0).eval()  # of the same weights
+    build_index(other, clips, tmp_path, SEGMENT, "others")
+    assert other.calls == len(clips)
     # The embeddings of the old weights are gone.
-    assert len(list(tmp_path.glob("embeddings-*"))) == 1
+    assert len(list(tmp_path.glob("bands-*"))) == 1
 
 
 def test_an_interrupted_index_goes_on_and_a_damaged_one_is_made_anew(sounds, tmp_path):
@@ -304,13 +309,13 @@ def test_an_interrupted_index_goes_on_and_a_damaged_one_is_made_anew(sounds, tmp
             raise Stop
 
     with pytest.raises(Stop):
-        build_index(model, clips, tmp_path, SEGMENT, stop)
+        build_index(model, clips, tmp_path, SEGMENT, "bands", progress=stop)
     assert not (tmp_path / "index.safetensors").exists()
-    whole = build_index(model, clips, tmp_path, SEGMENT)
+    whole = build_index(model, clips, tmp_path, SEGMENT, "bands")
     assert model.calls == len(clips)
     (tmp_path / "index.safetensors").write_bytes(b"\x80\x04pickle")
     np.testing.assert_array_equal(
-        build_index(model, clips, tmp_path, SEGMENT).vectors, whole.vectors
+        build_index(model, clips, tmp_path, SEGMENT, "bands").vectors, whole.vectors
     )
 
 
@@ -318,7 +323,7 @@ def test_clips_that_cannot_be_indexed_are_named(sounds, tmp_path):
     clips = load_clips(sounds / "manifest.csv")
     clips.loc[2, "end"] = 0.3
     with pytest.raises(InputError, match=r"2\.wav: clip '2': 0\.30 s of sound") as caught:
-        build_index(Bands().eval(), clips, tmp_path, SEGMENT)
+        build_index(Bands().eval(), clips, tmp_path, SEGMENT, "bands")
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="at least two clips"):
-        build_index(Bands().eval(), clips[:1], tmp_path, SEGMENT)
+        build_index(Bands().eval(), clips[:1], tmp_path, SEGMENT, "bands")

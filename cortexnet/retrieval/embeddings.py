@@ -1,5 +1,6 @@
 """Embeddings of sounds, and an index of a clip table that is kept on disk."""
 
+import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def build_index(
     clips: pd.DataFrame,
     folder: Path,
     segment: int,
+    name: str,
+    options: dict | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Index:
     """Index of a clip table; what is on disk already is not computed again.
@@ -83,6 +86,8 @@ def build_index(
         for other programs) and the embeddings of every clip.
     segment : int
         Samples.
+    name, options
+        Of the model in the registry: models of fixed features differ in nothing else.
     progress : callable
         Given the number of clips done and their total.
 
@@ -97,8 +102,13 @@ def build_index(
     """
     folder = Path(folder)
     clips = clips.reset_index(drop=True)
-    settings = {"weights_sha256": weights_hash(model), "segment": segment}
-    cache = FeatureCache(folder, "embeddings", settings, model.sample_rate)
+    settings = {
+        "options": options or {},
+        "weights_sha256": weights_hash(model),
+        "segment": segment,
+        "version": importlib.metadata.version("auditory-cortexnet"),
+    }
+    cache = FeatureCache(folder, name, settings, model.sample_rate)
     # One thread: kernels that are parallel themselves must not be entered by two.
     problems = cache.build(
         clips,
