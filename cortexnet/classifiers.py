@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
@@ -38,10 +37,11 @@ class RBFReadout(nn.Module):
         mean, scale = features.mean(0), features.std(0) + 1e-8
         z = (features - mean) / scale
         # 'auto' = 1 / p: standardised features have unit variance.
-        machine = OneVsRestClassifier(SVC(C=self.C, gamma="auto")).fit(z, labels)
+        classes = np.unique(labels)
+        machines = [SVC(C=self.C, gamma="auto").fit(z, labels == k) for k in classes]
         weights = np.zeros((len(z), self.n_classes))
         bias = np.full(self.n_classes, -1.0)  # a class never seen is never chosen
-        for k, one in zip(machine.classes_, machine.estimators_, strict=True):
+        for k, one in zip(classes, machines, strict=True):
             weights[one.support_, k] = one.dual_coef_[0]
             bias[k] = one.intercept_[0]
         used = np.flatnonzero(weights.any(1))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.commands import brain, models, results, stimuli, training
+from experiments.commands import brain, models, results, retrieval, stimuli, training
 
 app = typer.Typer(
     help="Networks of auditory cortex, baselines, and honest encoding of brain responses.",
@@ -24,7 +24,7 @@ def settings(
     """Settings of all commands."""
 
 
-for commands in (results, models, training, brain):
+for commands in (results, models, training, retrieval, brain):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(stimuli.app, name="stimuli")
 

@@ -15,10 +15,12 @@ from experiments.report import (
     figures,
     notes,
     provenance_tables,
+    retrieval_tables,
     text,
 )
 from experiments.report.collect import collect
 from experiments.report.paired import Pair, paired
+from experiments.report.players import Players
 from experiments.report.records import Results, Subject
 from experiments.report.recovery import recoveries
 
@@ -32,8 +34,9 @@ def build_report(folder: Path, title: str | None = None) -> Path:
     ----------
     folder : Path
         Read recursively; files are known by their names (``evaluation.json``, ``crossval.json``,
-        ``results.json`` of encoding, ``nh2015.json``, ``models.json``, ``truth.json``,
-        ``timings.json``, ``provenance.json``).
+        ``results.json`` of encoding, ``nh2015.json``, ``search.json``, ``recommend.json``,
+        ``retrieval.json``, ``models.json``, ``truth.json``, ``timings.json``,
+        ``provenance.json``).
     title : str, optional
         Default: "auditory-cortexnet report".
 
@@ -72,6 +75,7 @@ def render(results: Results, title: str) -> str:
         classification=_classification(results) if results.classifiers else None,
         brain=_brain(results) if results.subjects else None,
         sounds=_sounds(results) if results.benchmark else None,
+        retrieval=_retrieval(results) if results.searches or results.retrievals else None,
         cost=_cost(results),
         making=_making(results),
     )
@@ -157,6 +161,26 @@ def _sounds(results: Results) -> dict:
                 "natural-sounds-protocol", "Protocol of the benchmark.", bench.protocol
             )
         ),
+    }
+
+
+def _retrieval(results: Results) -> dict:
+    players = Players()
+    searches = [
+        {
+            "title": search.title,
+            "text": text.searched(search),
+            "asked": [(sound, players.address(sound)) for sound in search.asked],
+            "found": [(sound, players.address(sound)) for sound in search.found],
+            "details": _filled(retrieval_tables.neighbours(search, f"neighbours{i}")),
+        }
+        for i, search in enumerate(results.searches)
+    ]
+    return {
+        "tables": _filled(retrieval_tables.scores(results.retrievals)),
+        "details": _filled(*map(retrieval_tables.labels, results.retrievals)),
+        "searches": searches,
+        "sounds": text.playable(players),
     }
 
 

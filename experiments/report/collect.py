@@ -6,8 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from experiments.report.parse import PARSERS, parse, read_json
-from experiments.report.records import Classifier, Results, Subject
+from experiments.report.records import Classifier, Results, Retrieval, Subject
 from stimuli import InputError
+
+SEARCHES = ("search.json", "recommend.json")
 
 
 def collect(folder: Path) -> Results:
@@ -40,7 +42,8 @@ def collect(folder: Path) -> Results:
     if not any(records[name] for name in PARSERS if name not in ("truth.json", "timings.json")):
         raise InputError(
             f"{folder}: nothing to report; looked in it and below it for evaluation.json, "
-            "crossval.json, results.json (of encode), nh2015.json, models.json"
+            "crossval.json, results.json (of encode), nh2015.json, models.json, search.json, "
+            "recommend.json, retrieval.json"
         )
     truth, note = next((value for _, value in records["truth.json"]), ({}, ""))
     return Results(
@@ -50,6 +53,8 @@ def collect(folder: Path) -> Results:
         truth=truth,
         truth_note=note,
         benchmark=next((value for _, value in records["nh2015.json"]), None),
+        searches=[value for name in SEARCHES for _, value in records[name]],
+        retrievals=_told_apart(records["retrieval.json"]),
         provenance=[
             (path.parent.relative_to(folder).as_posix(), value)
             for path, value in files["provenance.json"]
@@ -91,7 +96,7 @@ def _same(rows: list) -> list:
     return rows[:1]
 
 
-def _told_apart(rows: list[tuple[Path, Classifier | Subject]]) -> list:
+def _told_apart(rows: list[tuple[Path, Classifier | Retrieval | Subject]]) -> list:
     """Records by name; one that shares name and test with another gets its folder's name too."""
     used = Counter(_identity(record) for _, record in rows)
     return [
@@ -102,5 +107,5 @@ def _told_apart(rows: list[tuple[Path, Classifier | Subject]]) -> list:
     ]
 
 
-def _identity(record: Classifier | Subject) -> tuple[str, ...]:
+def _identity(record: Classifier | Retrieval | Subject) -> tuple[str, ...]:
     return record.label, getattr(record, "tested_on", "")

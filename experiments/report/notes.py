@@ -89,6 +89,17 @@ def how_to_read(results: Results) -> list[tuple[str, str]]:
                 "hierarchy by itself.",
             ),
         ]
+    if results.searches or results.retrievals:
+        notes.append(
+            (
+                "Similarity",
+                "It is the cosine of two embeddings, standardised over the clips that were "
+                "indexed: 0 is no more alike than any two of them, 1 the same, and values of "
+                "different models or tables cannot be compared. It says what a model takes for "
+                "alike, not what listeners do. Clips that the model was trained on lie close to "
+                "their label because it learned them.",
+            )
+        )
     if results.benchmark:
         notes.append(
             (

@@ -12,6 +12,10 @@ from experiments.report.records import (
     Classifier,
     Fit,
     Planted,
+    Retrieval,
+    RetrievalScore,
+    Search,
+    Sound,
     Subject,
     split_layer,
 )
@@ -49,7 +53,8 @@ def parse(path: Path, value):
 
     Returns
     -------
-    Classifier, Subject, Benchmark, {model: cost}, ({region: Planted}, note) or [(step, seconds)]
+    Classifier, Subject, Benchmark, Search, Retrieval, {model: cost}, ({region: Planted}, note) or
+    [(step, seconds)]
 
     Raises
     ------
@@ -202,6 +207,41 @@ def _timings(_: Path, value: list) -> list[tuple[str, float]]:
     return [(row["step"], row["seconds"]) for row in value]
 
 
+def _search(_: Path, value: dict) -> Search:
+    kept = {f.name: value[f.name] for f in dataclasses.fields(Search) if f.name in value}
+    asked = [_sound(row) for row in value["asked"]]
+    if not asked:
+        raise ValueError("nothing was asked")
+    return Search(**kept | {"asked": asked, "found": [_sound(row) for row in value["results"]]})
+
+
+def _sound(row: dict) -> Sound:
+    known = {f.name for f in dataclasses.fields(Sound)}
+    return Sound(**{name: x for name, x in row.items() if name in known} | {"path": row["path"]})
+
+
+def _retrieval(_: Path, value: dict) -> Retrieval:
+    return Retrieval(
+        label=value["model"],
+        queries=value["queries"],
+        n_candidates=value["n_candidates"],
+        total=_score(value),
+        per_label={label: _score(row) for label, row in value["per_label"].items()},
+    )
+
+
+def _score(row: dict) -> RetrievalScore:
+    low, high = row["interval"] or (None, None)
+    return RetrievalScore(
+        precision=row["mean_average_precision"],
+        low=low,
+        high=high,
+        chance=row["chance"],
+        hits={k: (hit["rate"], hit["chance"]) for k, hit in row["hit_rate"].items()},
+        n_queries=row["n_queries"],
+    )
+
+
 PARSERS = {
     "evaluation.json": _evaluation,
     "crossval.json": _crossval,
@@ -210,4 +250,7 @@ PARSERS = {
     "truth.json": _truth,
     "nh2015.json": _benchmark,
     "timings.json": _timings,
+    "search.json": _search,
+    "recommend.json": _search,
+    "retrieval.json": _retrieval,
 }

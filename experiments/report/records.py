@@ -1,6 +1,7 @@
 """What a report is made of: plain records, with None for whatever was not measured."""
 
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import pandas as pd
 
@@ -139,6 +140,105 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """A clip or file that was asked for, or found.
+
+    Attributes
+    ----------
+    path, start, end, fade : where its sound is; seconds, None where the file says
+    clip_id, label, group : str or None, unknown for a file outside the table
+    side : "train", "valid" or None, whether the model learned from its group
+    role : "query", "liked" or "disliked", None for a clip that was found
+    rank, similarity, same_label : of a clip that was found
+    """
+
+    path: str
+    clip_id: str | None = None
+    label: str | None = None
+    group: str | None = None
+    start: float | None = None
+    end: float | None = None
+    fade: float | None = None
+    side: str | None = None
+    role: str | None = None
+    rank: int | None = None
+    similarity: float | None = None
+    same_label: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """Its clip_id, or the name of its file."""
+        return self.clip_id or PurePath(self.path).name
+
+
+@dataclass(frozen=True)
+class Search:
+    """Sounds that were asked for and the clips a model takes for most similar.
+
+    Attributes
+    ----------
+    kind : "search" or "recommend"
+    model : str
+    n_clips : int, clips that were searched
+    approximate, same_group : bool
+    labels : list of str, empty for all
+    asked, found : lists of Sound
+    """
+
+    kind: str
+    model: str
+    n_clips: int
+    approximate: bool
+    same_group: bool
+    labels: list[str]
+    asked: list[Sound]
+    found: list[Sound]
+
+    @property
+    def title(self) -> str:
+        """What was asked of which model."""
+        what = (
+            f"Nearest to {self.asked[0].name}"
+            if self.kind == "search"
+            else f"Recommended from {len(self.asked)} clip{'s' * (len(self.asked) > 1)}"
+        )
+        return f"{what}, {self.model}"
+
+
+@dataclass(frozen=True)
+class RetrievalScore:
+    """Mean average precision with its interval and chance, and {k: (hit rate, chance)}."""
+
+    precision: float
+    low: float | None
+    high: float | None
+    chance: float
+    hits: dict[str, tuple[float, float]]
+    n_queries: int
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """How often the nearest clips share the label of a query.
+
+    Attributes
+    ----------
+    label : str
+        The model's name, with its folder where two would look alike.
+    queries : str, which clips asked
+    n_candidates : int
+    total : RetrievalScore
+    per_label : {label: RetrievalScore}
+    """
+
+    label: str
+    queries: str
+    n_candidates: int
+    total: RetrievalScore
+    per_label: dict[str, RetrievalScore]
+
+
+@dataclass(frozen=True)
 class Results:
     """All that a folder of results holds.
 
@@ -150,6 +250,8 @@ class Results:
     truth : {region: Planted}, empty for measured responses
     truth_note : str
     benchmark : Benchmark or None
+    searches : list of Search
+    retrievals : list of Retrieval
     provenance : list of (folder, dict), the outermost first
     timings : list of (step, seconds)
     """
@@ -160,6 +262,8 @@ class Results:
     truth: dict[str, Planted]
     truth_note: str
     benchmark: Benchmark | None
+    searches: list[Search]
+    retrievals: list[Retrieval]
     provenance: list[tuple[str, dict]]
     timings: list[tuple[str, float]]
 

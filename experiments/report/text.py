@@ -2,14 +2,17 @@
 
 from statistics import median
 
-from experiments.report.records import Classifier, Results, Subject
+from experiments.report.players import RATE, SECONDS, Players
+from experiments.report.records import Classifier, Results, Retrieval, Search, Subject
 from experiments.report.recovery import Recovery, recoveries
 from experiments.report.wording import (
     counted,
     decimal,
+    decimal_range,
     listed,
     percent,
     percent_range,
+    whole,
 )
 
 
@@ -23,7 +26,7 @@ def summary(results: Results) -> list[str]:
     Returns
     -------
     list of str, at most one for each way of testing classifiers, and one each for the planted
-    truth, the models' order in the brain, and the natural sounds
+    truth, the models' order in the brain, the neighbours of each model, and the natural sounds
     """
     found = recoveries(results)
     sentences = [ranking(rows) for rows in by_test(results.classifiers).values()]
@@ -31,6 +34,7 @@ def summary(results: Results) -> list[str]:
         sentences.append(recovered(found))
     noise = {(row.subject, row.region) for row in found if row.planted.stage is None}
     sentences += leading_models(results.subjects, noise)
+    sentences += [agreement(retrieval) for retrieval in results.retrievals]
     if results.benchmark:
         sentences += natural_sounds(results.benchmark.r2, results.benchmark.published)
     return sentences
@@ -152,6 +156,51 @@ def natural_sounds(ours: dict[str, dict], published: dict[str, dict]) -> list[st
     text = f"On 165 natural sounds the best of this run is {best} in mean r²"
     other = _top(published)
     return [f"{text}; of the published models it is {other}." if other else f"{text}."]
+
+
+def agreement(retrieval: Retrieval) -> str:
+    """How well the neighbours of a model agree with labels, beside chance."""
+    score = retrieval.total
+    known = score.low is not None
+    interval = (
+        f"95\N{NO-BREAK SPACE}% interval {decimal_range(score.low, score.high)}; " if known else ""
+    )
+    return (
+        f"Ranked by the embedding of {retrieval.label}, clips of a query's label come first with a "
+        f"mean average precision of {decimal(score.precision)} ({interval}chance "
+        f"{decimal(score.chance)}). Queries: {whole(score.n_queries)} ({retrieval.queries}), among "
+        f"{counted(retrieval.n_candidates, 'clip')}."
+    )
+
+
+def searched(search: Search) -> str:
+    """How a search was made, and in how many of its clips the label agrees."""
+    compared = "by an approximate search" if search.approximate else "all compared"
+    parts = [f"{counted(search.n_clips, 'clip')}, {compared}"]
+    if search.labels:
+        parts.append(f"only {listed(search.labels)}")
+    parts.append(f"clips of the same group {'allowed' if search.same_group else 'left out'}")
+    known = [s.same_label for s in search.found if s.same_label is not None]
+    agree = f" {known.count(True)} of {len(known)} have the label asked for." if known else ""
+    return f"Searched: {'; '.join(parts)}.{agree}"
+
+
+def playable(players: Players) -> str:
+    """How many sounds are on the page, their form and size, and how many are not."""
+    megabytes = f"{players.n_bytes / 1e6:.1f}\N{NO-BREAK SPACE}MB"
+    parts = [
+        f"{counted(players.n, 'sound')} on this page ({megabytes}): the first {SECONDS} s, mono, "
+        f"{RATE // 1000} kHz MP3, all at one level."
+    ]
+    if players.n_beyond:
+        limit = f"{players.limit_bytes / 1e6:.0f}\N{NO-BREAK SPACE}MB"
+        parts.append(
+            f"{counted(players.n_beyond, 'sound')} more would exceed the limit of {limit}."
+        )
+    if players.missing:
+        n_missing = counted(len(players.missing), "file")
+        parts.append(f"{n_missing} could not be read, first {players.missing[0]}.")
+    return " ".join(parts)
 
 
 def _top(models: dict[str, dict]) -> str | None:
