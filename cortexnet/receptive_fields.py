@@ -284,7 +284,7 @@ def _density(total: np.ndarray, count: np.ndarray) -> np.ndarray:
 def frequency_tuning(
     model: nn.Module,
     seconds: float = 2.0,
-    n_sounds: int = 4,
+    n_sounds: int = 6,
     steps: bool = False,
     seed: int = 0,
 ) -> dict[str, Effect]:

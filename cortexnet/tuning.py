@@ -1,5 +1,6 @@
 """What units of any model prefer: frequency from tones, modulation from ripples."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from cortexnet.receptive_fields import frequency_edges, responses
 from stimuli.synthesis import am_tone, ripple
 
 PIPS = 8.0  # Hz: tones are modulated, since many units ignore a steady sound
+LOWEST_RIPPLE = 125.0  # Hz: tones of a ripple lie 4 Hz apart there and beat as fast
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,14 @@ class Tuning:
     def best(self) -> list:
         """Stimulus with the largest response of every unit that is not silent."""
         return [self.stimuli[i] for i in self.means[:, ~self.silent].argmax(0)]
+
+    def characteristic(self) -> list:
+        """Stimulus that moves every unit most, up or down, from its median over the stimuli.
+
+        For frequency: a unit that a tone silences is tuned to that tone.
+        """
+        means = self.means[:, ~self.silent]
+        return [self.stimuli[i] for i in np.abs(means - np.median(means, 0)).argmax(0)]
 
 
 def _means(model, stimuli, waves, onset, steps) -> dict[str, Tuning]:
@@ -94,6 +104,8 @@ def ripple_tuning(
     -------
     dict of Tuning
     """
+    rate = model.sample_rate
+    octaves = min(6, math.log2(0.45 * rate / LOWEST_RIPPLE))
     grid = [(r, s, d) for r in rates for s in scales for d in (1, -1)]
-    waves = [ripple(seconds, r, s, d, sample_rate=model.sample_rate) for r, s, d in grid]
+    waves = [ripple(seconds, r, s, d, 0.9, LOWEST_RIPPLE, octaves, rate) for r, s, d in grid]
     return _means(model, grid, waves, seconds / 3, steps)

@@ -146,7 +146,7 @@ def summary(fields: Fields) -> dict:
 def _row(fields: Fields, area: str) -> dict:
     time, frequency = fields.time[area], fields.frequency[area]
     spread = rf.median_and_quartiles
-    best = np.array(fields.tones[area].best())
+    best = np.array(fields.tones[area].characteristic())
     preferred = fields.ripples[area].best()
     return {
         "area": area,
@@ -168,7 +168,7 @@ def _row(fields: Fields, area: str) -> dict:
 def positions(fields: Fields, area: str) -> tuple[np.ndarray, np.ndarray]:
     """Place on the area's frequency axis and best frequency (Hz) of its units that answer."""
     tones = fields.tones[area]
-    return tones.units[~tones.silent] % fields.n_bands[area], np.array(tones.best())
+    return tones.units[~tones.silent] % fields.n_bands[area], np.array(tones.characteristic())
 
 
 def _tonotopy(fields: Fields, area: str) -> float | None:

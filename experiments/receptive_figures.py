@@ -7,6 +7,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from experiments.receptive_fields import HUMAN_WINDOWS, Fields, goal_of, positions
 from experiments.report.figures import COLOURS, GREY
@@ -73,9 +75,10 @@ def windows(result: dict) -> Figure:
         left.set_yscale("log")
         ticks = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
         left.set_yticks(ticks, [f"{t:g}" for t in ticks])
-        left.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        left.yaxis.set_minor_locator(NullLocator())
         tallest = max(row["limit_ms"] for row in rows)
-        left.set_ylim(15, 1.5 * max(tallest, 4000))
+        lowest = min(row["window_ms"]["75"][1] for row in rows if row["window_ms"]["75"])
+        left.set_ylim(min(0.7 * lowest, 40), 1.5 * max(tallest, 4000))
         left.set_ylabel("integration window (ms)")
         right.set_ylim(0, 8)
         right.set_ylabel("bandwidth (octaves)")
@@ -88,7 +91,7 @@ def windows(result: dict) -> Figure:
             left.plot([], [], "o", color=BLUE, ms=6)[0],
             left.plot([], [], "o", mfc="white", mec=BLUE, ms=6)[0],
             left.plot([], [], "_", color=INK, ms=11, mew=1.3)[0],
-            matplotlib.patches.Patch(facecolor=GREY),
+            Patch(facecolor=GREY),
             left.plot([], [], color=ORANGE, lw=1, ls=":")[0],
         ]
         labels = [
@@ -155,13 +158,14 @@ def _map(axes, fields: Fields, area: str) -> None:
     borders = np.r_[stimuli, stimuli[-1] * 2 ** (1 / 6)] * 2 ** (-1 / 12)
     axes.pcolormesh(np.arange(n_bands + 1) + 0.5, borders, share, cmap="magma_r", rasterized=True)
     _hertz_axis(axes, "best frequency (Hz)")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("place on the frequency axis")
 
 
 def _hertz_axis(axes, label="frequency replaced (Hz)") -> None:
     axes.set_yscale("log")
     axes.set_yticks(HERTZ, [f"{hz / 1000:g}k" if hz >= 1000 else f"{hz:g}" for hz in HERTZ])
-    axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel(label)
 
 
