@@ -1,8 +1,8 @@
 """Receptive fields of any model, measured by perturbing its sounds.
 
 What a unit of a network integrates is not what its kernels could reach: a filter of half a second
-with a decaying envelope weighs the last hundred milliseconds most. Therefore parts of a sound are
-replaced by another sound, in time or in frequency, and the change of every unit's response is
+with a decaying envelope weighs the last hundred milliseconds most. Therefore moments of a sound are
+replaced by another sound, or bands of it raised, and the change of every unit's response is
 measured. The widths reported are the shortest that hold 75 % (or 95 %) of the change, the
 definition under which integration windows of human auditory cortex were published.
 
@@ -18,18 +18,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from cortexnet.probing import (
+    frequency_edges,
+    octave_noise,
+    raise_band,
+    replace_moment,
+    responses,
+)
 from stimuli import InputError
-from stimuli.audio import RMS, equalise_rms
 
 STEP = 0.01  # seconds: resolution of time windows
-BANDS_PER_OCTAVE = 6  # resolution of bandwidths
-LOWEST = 50.0  # Hz
-MAX_UNITS = 512  # of an area, drawn at random: enough for medians, and bounds the memory
 TOLERANCE = 1e-4  # of a unit's SD: a smaller change is rounding
-BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -116,78 +117,6 @@ def shortest_interval(weights: np.ndarray, edges: np.ndarray, fraction: float) -
         since = np.interp(held[ends] - fraction, held, edges)
         widths[unit] = min((until - edges[starts]).min(), (edges[ends] - since).min())
     return widths
-
-
-def octave_noise(n: int, seconds: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian noise with equal power in every octave above 50 Hz, ``(n, samples)`` float32."""
-    samples = round(seconds * sample_rate)
-    frequency = np.fft.rfftfreq(samples, 1 / sample_rate)
-    gain = np.where(frequency >= LOWEST, 1 / np.sqrt(np.maximum(frequency, LOWEST)), 0)
-    spectrum = np.fft.rfft(rng.standard_normal((n, samples)))
-    return np.stack([equalise_rms(x, RMS) for x in np.fft.irfft(spectrum * gain, samples)])
-
-
-def replace_moment(sound, other, start: int, length: int) -> np.ndarray:
-    """`sound` cross-faded to `other` and back within `length` samples from `start`.
-
-    Weights are cosine and sine, so that the power of independent sounds stays level.
-    """
-    angle = np.zeros(len(sound))
-    angle[start : start + length] = np.pi / 2 * np.hanning(length + 2)[1:-1]
-    return (np.cos(angle) * sound + np.sin(angle) * other).astype(np.float32)
-
-
-def replace_band(sound, other, low_hz: float, high_hz: float, sample_rate: int) -> np.ndarray:
-    """`sound` with the Fourier components of `other` between two frequencies."""
-    spectrum, donor = np.fft.rfft(sound), np.fft.rfft(other)
-    frequency = np.fft.rfftfreq(len(sound), 1 / sample_rate)
-    inside = (frequency >= low_hz) & (frequency < high_hz)
-    spectrum[inside] = donor[inside]
-    return np.fft.irfft(spectrum, len(sound)).astype(np.float32)
-
-
-def draw_units(n_units: int, seed: int = 0) -> np.ndarray:
-    """Numbers of at most `MAX_UNITS` units, ascending; the same ones for the same arguments."""
-    if n_units <= MAX_UNITS:
-        return np.arange(n_units)
-    return np.sort(np.random.default_rng(seed).choice(n_units, MAX_UNITS, replace=False))
-
-
-def areas_of(model: nn.Module, batch: Tensor, steps: bool = False):
-    """``model.forward_areas``, with the earlier steps of recurrent areas where asked and there."""
-    options = {"steps": True} if steps and getattr(model, "steps", None) else {}
-    return model.forward_areas(batch, **options)
-
-
-def responses(
-    model: nn.Module, sounds: np.ndarray, steps: bool = False
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Activity of the drawn units of every area.
-
-    Parameters
-    ----------
-    model : nn.Module
-        With ``forward_areas``, in evaluation mode.
-    sounds : (n, samples) float32
-    steps : bool
-        Also the earlier steps of recurrent areas, as areas ``AREA@STEP``.
-
-    Returns
-    -------
-    activity : dict of (n, time, n_drawn) arrays
-    seconds : dict of (time,) arrays
-        End of each frame.
-    units : dict of (n_drawn,) int arrays
-    """
-    parts, units = {}, {}
-    with torch.inference_mode():
-        for first in range(0, len(sounds), BATCH):
-            batch = torch.from_numpy(np.ascontiguousarray(sounds[first : first + BATCH]))
-            areas, seconds = areas_of(model, batch, steps)
-            for name, x in areas.items():
-                drawn = units.setdefault(name, draw_units(x.shape[2]))
-                parts.setdefault(name, []).append(x[:, :, torch.from_numpy(drawn)].cpu().numpy())
-    return {k: np.concatenate(v) for k, v in parts.items()}, seconds, units
 
 
 def time_windows(
@@ -284,11 +213,14 @@ def _density(total: np.ndarray, count: np.ndarray) -> np.ndarray:
 def frequency_tuning(
     model: nn.Module,
     seconds: float = 2.0,
-    n_sounds: int = 6,
+    n_sounds: int = 4,
     steps: bool = False,
     seed: int = 0,
 ) -> dict[str, Effect]:
-    """Bandwidth of every area: replace a sixth of an octave of noise and watch the response.
+    """Bandwidth of every area: raise a sixth of an octave of noise and watch the response.
+
+    A rise is the same at all frequencies. To replace a band by other noise is not: narrow bands at
+    low frequencies fluctuate more, and would seem to matter more.
 
     Parameters
     ----------
@@ -307,68 +239,19 @@ def frequency_tuning(
         ``edges`` are log2 of Hz: widths are octaves.
     """
     rate = model.sample_rate
-    sounds = octave_noise(n_sounds + 1, seconds, rate, np.random.default_rng(seed))
+    sounds = octave_noise(n_sounds, seconds, rate, np.random.default_rng(seed))
     edges = frequency_edges(rate)
     plain, _, units = responses(model, sounds, steps)
     total = {k: np.zeros((len(edges) - 1, len(u))) for k, u in units.items()}
-    for i in range(n_sounds):
+    for i, sound in enumerate(sounds):
         disturbed = [
-            replace_band(sounds[i], sounds[i + 1], 2**low, 2**high, rate)
-            for low, high in itertools.pairwise(edges)
+            raise_band(sound, 2**low, 2**high, rate) for low, high in itertools.pairwise(edges)
         ]
         for k, x in responses(model, np.stack(disturbed), steps)[0].items():
             change = np.abs(x - plain[k][i])
             change[change <= TOLERANCE * plain[k].std((0, 1))] = 0
             total[k] += change.mean(1)
     return {k: Effect(edges, _density(x, np.ones(len(x))), units[k]) for k, x in total.items()}
-
-
-def frequency_edges(sample_rate: int) -> np.ndarray:
-    """log2 of Hz, a sixth of an octave apart, from 50 Hz to .45 of the sampling rate."""
-    octaves = math.log2(0.45 * sample_rate / LOWEST)
-    return math.log2(LOWEST) + np.arange(int(octaves * BANDS_PER_OCTAVE) + 1) / BANDS_PER_OCTAVE
-
-
-def band_counts(model: nn.Module, sample: Tensor, steps: bool = False) -> dict[str, int]:
-    """Places on the frequency axis of every area that has one.
-
-    An area is known to have one if its activity equals, value for value, the flattened output
-    ``(batch, channel, band, frame)`` of a module within the model.
-
-    Parameters
-    ----------
-    model : nn.Module
-    sample : (1, samples)
-        Any sound.
-    steps : bool
-        Also the earlier steps of recurrent areas.
-
-    Returns
-    -------
-    dict of int
-        Unit ``i`` of such an area lies at place ``i % count``.
-    """
-    outputs: list[Tensor] = []
-
-    def keep(_module, _inputs, output):
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] > 1:
-            outputs.append(output)
-
-    hooks = [m.register_forward_hook(keep) for m in model.modules()]
-    try:
-        with torch.inference_mode():
-            areas, _ = areas_of(model, sample, steps)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {
-        name: output.shape[2]
-        for name, x in areas.items()
-        for output in outputs
-        if x.shape[1] == output.shape[3]
-        and x.shape[2] == output.shape[1] * output.shape[2]
-        and torch.equal(x, output.flatten(1, 2).transpose(1, 2))
-    }
 
 
 def median_and_quartiles(values: Sequence[float]) -> list[float] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from cortexnet.receptive_fields import frequency_edges, responses
+from cortexnet.probing import frequency_edges, responses
 from stimuli.synthesis import am_tone, ripple
 
 PIPS = 8.0  # Hz: tones are modulated, since many units ignore a steady sound
@@ -41,12 +41,14 @@ class Tuning:
         return [self.stimuli[i] for i in self.means[:, ~self.silent].argmax(0)]
 
     def characteristic(self) -> list:
-        """Stimulus that moves every unit most, up or down, from its median over the stimuli.
+        """Stimulus at the peak of every unit's tuning curve, or at its trough.
 
-        For frequency: a unit that a tone silences is tuned to that tone.
+        Few stimuli of a set move a tuned unit, so that its responses are skewed: upwards in one
+        that is excited, downwards in one that is suppressed.
         """
-        means = self.means[:, ~self.silent]
-        return [self.stimuli[i] for i in np.abs(means - np.median(means, 0)).argmax(0)]
+        d = self.means[:, ~self.silent] - self.means[:, ~self.silent].mean(0)
+        d = d * np.where((d**3).sum(0) >= 0, 1, -1)
+        return [self.stimuli[i] for i in d.argmax(0)]
 
 
 def _means(model, stimuli, waves, onset, steps) -> dict[str, Tuning]:

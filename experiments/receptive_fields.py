@@ -8,6 +8,7 @@ import scipy.stats
 import torch
 from torch import nn
 
+from cortexnet import probing
 from cortexnet import receptive_fields as rf
 from cortexnet.registry import create_model
 from cortexnet.runs import load_run
@@ -103,10 +104,12 @@ def measure(source: str, seed: int = 0, steps: bool = False, report=lambda line:
     frequency = rf.frequency_tuning(model, steps=steps, seed=seed)
     report(f"{source}: tones and ripples")
     tones, ripples = tone_tuning(model, steps=steps), ripple_tuning(model, steps=steps)
-    sample = torch.from_numpy(rf.octave_noise(1, 2.0, model.sample_rate, np.random.default_rng(0)))
+    sample = torch.from_numpy(
+        probing.octave_noise(1, 2.0, model.sample_rate, np.random.default_rng(0))
+    )
     with torch.inference_mode():
-        n_units = {k: x.shape[2] for k, x in rf.areas_of(model, sample, steps)[0].items()}
-    n_bands = rf.band_counts(model, sample, steps)
+        n_units = {k: x.shape[2] for k, x in probing.areas_of(model, sample, steps)[0].items()}
+    n_bands = probing.band_counts(model, sample, steps)
     name = Path(source).name if trained else source
     return Fields(name, trained, time, frequency, tones, ripples, n_units, n_bands)
 
@@ -135,9 +138,9 @@ def summary(fields: Fields) -> dict:
             "window": "shortest time that holds 75 / 95 % of the mean absolute change of a unit "
             "when 20 ms of noise are replaced by another noise",
             "bandwidth": "shortest stretch of log frequency that holds 75 / 95 % of the change "
-            "when a sixth of an octave of noise is replaced",
+            f"when a sixth of an octave of noise is raised by {probing.RAISE:g} dB",
             "limit": f"oldest replaced moment that changes any unit by {rf.TOLERANCE:g} of its SD",
-            "units": f"at most {rf.MAX_UNITS} of an area, drawn at random",
+            "units": f"at most {probing.MAX_UNITS} of an area, drawn at random",
             "untrained": "random weights; fixed normalisations fitted on generated music",
         },
     }

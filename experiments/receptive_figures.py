@@ -162,7 +162,7 @@ def _map(axes, fields: Fields, area: str) -> None:
     axes.set_xlabel("place on the frequency axis")
 
 
-def _hertz_axis(axes, label="frequency replaced (Hz)") -> None:
+def _hertz_axis(axes, label="frequency raised (Hz)") -> None:
     axes.set_yscale("log")
     axes.set_yticks(HERTZ, [f"{hz / 1000:g}k" if hz >= 1000 else f"{hz:g}" for hz in HERTZ])
     axes.yaxis.set_minor_locator(NullLocator())

@@ -14,14 +14,8 @@ from torch.nn import functional as F
 
 import cortexnet
 from cortexnet import registry
-from cortexnet.receptive_fields import (
-    band_counts,
-    frequency_tuning,
-    octave_noise,
-    replace_moment,
-    shortest_interval,
-    time_windows,
-)
+from cortexnet.probing import band_counts, octave_noise, replace_moment
+from cortexnet.receptive_fields import frequency_tuning, shortest_interval, time_windows
 from cortexnet.tuning import ripple_tuning, tone_tuning
 from experiments import cli
 from stimuli import InputError
@@ -115,12 +109,23 @@ def test_a_unit_that_nothing_moves_is_silent():
 @pytest.mark.parametrize("sd", [0.25, 0.75])
 def test_bandwidth_and_best_frequency_of_gaussian_bands(sd):
     model = Octaves((300.0, 600.0), sd)
-    effect = frequency_tuning(model, n_sounds=20)["A1"]
+    effect = frequency_tuning(model)["A1"]
     # A Gaussian holds 75 % within 1.150 SD of its centre.
-    np.testing.assert_allclose(effect.width(0.75), 2 * 1.1503 * sd, rtol=0.12)
-    np.testing.assert_allclose(effect.median(), np.log2(model.centres), atol=0.15)
+    np.testing.assert_allclose(effect.width(0.75), 2 * 1.1503 * sd, rtol=0.08)
+    np.testing.assert_allclose(effect.median(), np.log2(model.centres), atol=0.1)
     best = np.array(tone_tuning(model)["A1"].characteristic())
     np.testing.assert_allclose(np.log2(best / model.centres), 0, atol=0.1)
+
+
+def test_a_suppressed_unit_is_tuned_to_what_suppresses_it():
+    class Suppressed(Octaves):
+        def forward_areas(self, waveform):
+            areas, seconds = super().forward_areas(waveform)
+            return {k: -v for k, v in areas.items()}, seconds
+
+    tuning = tone_tuning(Suppressed((400.0, 900.0), 0.3))["A1"]
+    best = np.log2(np.array(tuning.characteristic()) / (400.0, 900.0))
+    np.testing.assert_allclose(best, 0, atol=0.1)
 
 
 def test_an_area_that_prefers_nothing_has_no_best_frequency():
