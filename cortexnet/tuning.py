@@ -41,14 +41,19 @@ class Tuning:
         return [self.stimuli[i] for i in self.means[:, ~self.silent].argmax(0)]
 
     def characteristic(self) -> list:
-        """Stimulus at the peak of every unit's tuning curve, or at its trough.
+        """Stimulus at the peak of every unit's tuning curve, or the trough of a suppressed one.
 
-        Few stimuli of a set move a tuned unit, so that its responses are skewed: upwards in one
-        that is excited, downwards in one that is suppressed.
+        Of the two, an extremum within the range of the stimuli is preferred to one at its end,
+        which may be mere absence of drive; then the one further from the median.
         """
-        d = self.means[:, ~self.silent] - self.means[:, ~self.silent].mean(0)
-        d = d * np.where((d**3).sum(0) >= 0, 1, -1)
-        return [self.stimuli[i] for i in d.argmax(0)]
+        means = self.means[:, ~self.silent]
+        peak, trough = means.argmax(0), means.argmin(0)
+        last = len(means) - 1
+        ended = [np.isin(place, (0, last)).astype(int) for place in (peak, trough)]
+        middle = np.median(means, 0)
+        deeper = (middle - means.min(0) > means.max(0) - middle).astype(int)
+        suppressed = np.where(ended[0] == ended[1], deeper, ended[0])
+        return [self.stimuli[i] for i in np.where(suppressed, trough, peak)]
 
 
 def _means(model, stimuli, waves, onset, steps) -> dict[str, Tuning]:
