@@ -194,6 +194,14 @@ def test_gammatone_frames_do_not_depend_on_later_sound_or_on_the_duration():
         torch.testing.assert_close(part, whole[..., : part.shape[2]], rtol=1e-4, atol=1e-5)
 
 
+def test_level_moves_the_logarithm_of_gammatone_envelopes_by_a_constant():
+    frontend = ERBCochleagram(RATE)
+    x = torch.randn(1, RATE, generator=torch.manual_seed(0)) * 0.05
+    shift = torch.log(frontend(10 * x) / frontend(x))[..., 50:]
+    assert shift.median().item() == pytest.approx(0.3 * np.log(10), abs=1e-3)
+    assert (shift - shift.median()).abs().quantile(0.95) < 0.01  # deep valleys hold the floor
+
+
 @pytest.mark.parametrize("rate", [16000, 44100])
 def test_gammatone_bands_fit_any_sampling_rate(rate):
     frontend = ERBCochleagram(rate)
@@ -219,6 +227,11 @@ def modulation():
             RATE, cochleagram=ERBCochleagram(RATE, f_min=60, bands_per_octave=10)
         ),
     }
+
+
+def test_modulation_refuses_a_cochleagram_without_octaves():
+    with pytest.raises(InputError, match="bands_per_octave"):
+        ModulationEnergy(RATE, cochleagram=ERBCochleagram(RATE))
 
 
 @pytest.mark.parametrize("rate", [2, 4, 8, 16, 32, 64])

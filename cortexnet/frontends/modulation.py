@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cortexnet.frontends.cochleagram import Cochleagram
+from stimuli.errors import InputError
 
 
 def strf_bank(rates, scales, seconds, octaves, frame_rate, bands_per_octave):
@@ -116,6 +117,11 @@ class ModulationEnergy(nn.Module):
     tuning : list of (rate, scale, direction)
         One entry per filter; direction +1 prefers ripples that move down in frequency.
 
+    Raises
+    ------
+    InputError
+        If the bands of the cochleagram are not spaced evenly in octaves.
+
     Notes
     -----
     Maps ``(batch, samples)`` to ``(batch, n_filters, n_regions, frames)``. Without the logarithm
@@ -137,6 +143,10 @@ class ModulationEnergy(nn.Module):
     ):
         super().__init__()
         self.cochleagram = Cochleagram(sample_rate) if cochleagram is None else cochleagram
+        if self.cochleagram.bands_per_octave is None:
+            raise InputError(
+                "scales are cycles per octave: give the cochleagram bands_per_octave, such as 10"
+            )
         self.rates, self.scales, self.n_regions = tuple(rates), tuple(scales), n_regions
         self.pool = max(1, round(self.cochleagram.frame_rate / frame_rate))
         self.frame_rate = self.cochleagram.frame_rate / self.pool
