@@ -43,17 +43,15 @@ class Tuning:
     def characteristic(self) -> list:
         """Stimulus at the peak of every unit's tuning curve, or the trough of a suppressed one.
 
-        Of the two, an extremum within the range of the stimuli is preferred to one at its end,
-        which may be mere absence of drive; then the one further from the median.
+        It is the trough where that is further from the median than the peak, unless the trough lies
+        at an end of the range and the peak does not: then it is mere absence of drive.
         """
         means = self.means[:, ~self.silent]
-        peak, trough = means.argmax(0), means.argmin(0)
-        last = len(means) - 1
-        ended = [np.isin(place, (0, last)).astype(int) for place in (peak, trough)]
-        middle = np.median(means, 0)
-        deeper = (middle - means.min(0) > means.max(0) - middle).astype(int)
-        suppressed = np.where(ended[0] == ended[1], deeper, ended[0])
-        return [self.stimuli[i] for i in np.where(suppressed, trough, peak)]
+        peak, trough, middle = means.argmax(0), means.argmin(0), np.median(means, 0)
+        deeper = middle - means.min(0) > means.max(0) - middle
+        ends = (0, len(means) - 1)
+        undriven = np.isin(trough, ends) & ~np.isin(peak, ends)
+        return [self.stimuli[i] for i in np.where(deeper & ~undriven, trough, peak)]
 
 
 def _means(model, stimuli, waves, onset, steps) -> dict[str, Tuning]:

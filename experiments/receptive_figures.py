@@ -38,12 +38,24 @@ def write_figures(fields: Fields, result: dict, folder: Path) -> list[Path]:
     areas = list(fields.time)
     pictures = {
         "windows": windows(result),
-        "tuning": _grid(areas, lambda axes, area: _tuning(axes, fields, area)),
-        "modulation": _grid(areas, lambda axes, area: _modulation(axes, fields, area)),
+        "tuning": _grid(
+            areas,
+            lambda axes, area: _tuning(axes, fields, area),
+            "Change of each unit's response when a band is raised, relative to its largest",
+        ),
+        "modulation": _grid(
+            areas,
+            lambda axes, area: _modulation(axes, fields, area),
+            "Units that prefer ripples of a rate and scale (%)",
+        ),
     }
     tonotopic = [area for area in areas if area in fields.n_bands]
     if tonotopic:
-        pictures["tonotopy"] = _grid(tonotopic, lambda axes, area: _map(axes, fields, area))
+        pictures["tonotopy"] = _grid(
+            tonotopic,
+            lambda axes, area: _map(axes, fields, area),
+            "Share of the units at a place that prefer a frequency",
+        )
     paths = []
     for name, figure in pictures.items():
         for suffix, options in (("svg", {"metadata": NO_METADATA}), ("png", {"dpi": 150})):
@@ -116,12 +128,14 @@ def _bar(axes, place, widths):
     axes.plot(place, widths["95"][0], "o", mfc="white", mec=BLUE, ms=6)
 
 
-def _grid(areas: list[str], paint: Callable) -> Figure:
+def _grid(areas: list[str], paint: Callable, title: str) -> Figure:
     """One panel an area, four in a row."""
     columns = min(COLUMNS, len(areas))
     rows = math.ceil(len(areas) / columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.5 * columns + 0.6, 2.5 * rows + 0.2))
+        width = max(2.5 * columns + 0.6, 5.6)  # the title fits
+        figure = Figure(figsize=(width, 2.5 * rows + 0.5))
+        figure.suptitle(title, fontsize=10)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for i, (axes, area) in enumerate(zip(panels, areas, strict=False)):
             paint(axes, area)
