@@ -222,10 +222,10 @@ def ripple(
     x = np.arange(round(octaves * TONES_PER_OCTAVE) + 1) / TONES_PER_OCTAVE
     phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(x))
     wave = np.zeros(len(t))
+    sine, cosine = np.sin(2 * np.pi * rate_hz * t), np.cos(2 * np.pi * rate_hz * t)
     # Tone by tone: all at once would need seconds x tones of memory.
     for octave, phase in zip(x, phases, strict=True):
-        envelope = 1 + depth * np.sin(
-            2 * np.pi * (rate_hz * t + direction * scale_cyc_per_oct * octave)
-        )
+        angle = 2 * np.pi * direction * scale_cyc_per_oct * octave
+        envelope = 1 + depth * (np.cos(angle) * sine + np.sin(angle) * cosine)
         wave += envelope * np.sin(2 * np.pi * f_low * 2**octave * t + phase)
     return equalise_rms(wave, RMS)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cortexnet.frontends.cochleagram import Cochleagram
+from stimuli.errors import InputError
 
 
 def strf_bank(rates, scales, seconds, octaves, frame_rate, bands_per_octave):
@@ -106,17 +107,25 @@ class ModulationEnergy(nn.Module):
         Frequency regions over which energy is averaged.
     frame_rate : float
         Frames a second of the output, Hz.
+    cochleagram : nn.Module, optional
+        What is filtered, with evenly many ``bands_per_octave``. The default `Cochleagram` has
+        windows of 23 ms and more, which pass modulations of 32 Hz and smooth those of 64 Hz;
+        ``ERBCochleagram(sample_rate, bands_per_octave=10)`` passes both where the ear does.
 
     Attributes
     ----------
     tuning : list of (rate, scale, direction)
         One entry per filter; direction +1 prefers ripples that move down in frequency.
 
+    Raises
+    ------
+    InputError
+        If the bands of the cochleagram are not spaced evenly in octaves.
+
     Notes
     -----
     Maps ``(batch, samples)`` to ``(batch, n_filters, n_regions, frames)``. Without the logarithm
-    about half of the predictable variance of auditory responses is lost. The cochleagram's
-    shortest window, 23 ms, passes modulations of 32 Hz and smooths those of 64 Hz.
+    about half of the predictable variance of auditory responses is lost.
 
     References
     ----------
@@ -130,9 +139,14 @@ class ModulationEnergy(nn.Module):
         scales=(0.25, 0.5, 1, 2, 4),
         n_regions: int = 10,
         frame_rate: float = 12.5,
+        cochleagram: nn.Module | None = None,
     ):
         super().__init__()
-        self.cochleagram = Cochleagram(sample_rate)
+        self.cochleagram = Cochleagram(sample_rate) if cochleagram is None else cochleagram
+        if self.cochleagram.bands_per_octave is None:
+            raise InputError(
+                "scales are cycles per octave: give the cochleagram bands_per_octave, such as 10"
+            )
         self.rates, self.scales, self.n_regions = tuple(rates), tuple(scales), n_regions
         self.pool = max(1, round(self.cochleagram.frame_rate / frame_rate))
         self.frame_rate = self.cochleagram.frame_rate / self.pool
