@@ -189,7 +189,7 @@ class LayerReader:
         shapes = []
         for seconds in PROBE_SECONDS:
             rng = np.random.default_rng(0)
-            noise = 0.05 * rng.standard_normal((2, round(seconds * self.sample_rate)))
+            noise = 0.05 * rng.standard_normal((1, round(seconds * self.sample_rate)))
             # A model made for sounds of one length refuses: the module's type has to tell.
             with torch.no_grad(), contextlib.suppress(RuntimeError, ValueError):
                 self.model(torch.as_tensor(noise, dtype=torch.float32))
