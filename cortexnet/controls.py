@@ -153,9 +153,7 @@ def fit_statistics(
 def fit_fixed_norms(model: nn.Module, waveforms: Iterable[np.ndarray]) -> None:
     """Add sounds ``(samples,)`` to the statistics of fixed stages (`FittedNorm`), one by one."""
     with torch.inference_mode():
-        fit_norms(
-            model, (trained_input(model, torch.from_numpy(wave)[None]) for wave in waveforms)
-        )
+        fit_norms(model, (trained_input(model, torch.from_numpy(wave)[None]) for wave in waveforms))
 
 
 def middle_batch(waveforms: Sequence[np.ndarray], n_samples: int) -> Tensor:
