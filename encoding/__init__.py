@@ -33,7 +33,14 @@ from .ridge.forecast import forecast
 from .ridge.kfold import RidgeEdgeWarning
 from .ridge.nested import nested_cv
 from .simulate import simulate
-from .splithalf import best_stage_r2, split_half_r2
+from .splithalf import (
+    best_stage_r2,
+    draw_sounds,
+    held_out_r2,
+    predict_halves,
+    split_half_r2,
+)
+from .splithalf_banded import predict_halves_banded
 
 __all__ = [
     "BandedRidgeCV",
@@ -54,10 +61,12 @@ __all__ = [
     "delay",
     "delay_profile",
     "design_matrix",
+    "draw_sounds",
     "features_at",
     "find_runs",
     "fit_layers",
     "forecast",
+    "held_out_r2",
     "hrf_design",
     "infer",
     "load_array",
@@ -74,6 +83,8 @@ __all__ = [
     "paired_difference",
     "partition",
     "permutation_test",
+    "predict_halves",
+    "predict_halves_banded",
     "repetition_time",
     "samples_from_events",
     "save_maps",

@@ -41,6 +41,11 @@ def open_stores(stores: list[Path]) -> dict[str, xr.DataArray]:
             ) from error
         if not data.attrs.get("complete"):
             raise InputError(f"{store}: not finished; run the same `cortexnet extract` again")
+        if data.attrs.get("bin_seconds") in ("frames", "clip"):
+            raise InputError(
+                f"{store}: holds {data.attrs['bin_seconds']}, not time bins; extract it with "
+                "--bin-seconds of one volume"
+            )
         for variable in data.data_vars.values():
             if "layer" not in variable.attrs:
                 continue

@@ -10,9 +10,9 @@ import pandas as pd
 from torch import nn
 
 import encoding
-from cortexnet.activations import area_activity, bin_means, count_bins
+from cortexnet.activations import bin_means, count_bins, layer_activity
 from cortexnet.runs import weights_hash, write_json
-from experiments.models import untrained
+from experiments.models import Sounds, untrained
 from stimuli import InputError, ds003720
 from stimuli.clips import waveform
 from stimuli.miniature import Layout, write_sounds_and_events
@@ -34,7 +34,7 @@ TR = 1.5
 
 def reference_network(clips: pd.DataFrame) -> nn.Module:
     """The network that drives the simulated brain: random weights that no training touches."""
-    return untrained(REFERENCE, clips, REFERENCE_SEED)
+    return untrained(REFERENCE, lambda rate: Sounds(clips, rate), REFERENCE_SEED)
 
 
 def write_miniature(out: Path, layout: str | Layout = "small", seed: int = 0) -> dict:
@@ -113,7 +113,7 @@ def _features_of_volumes(model, clips, samples) -> dict[str, np.ndarray]:
     for row in clips.to_dict("records"):
         wave = waveform(row, model.sample_rate)
         n_bins = count_bins(len(wave) / model.sample_rate, TR)
-        for area, activity in area_activity(model, wave).items():
+        for area, activity in layer_activity(model.forward_areas, wave).items():
             binned[area][row["clip_id"]] = bin_means(*activity, TR, n_bins)
     bins = (samples["time"] / TR).round().astype(int)
     return {

@@ -1,16 +1,16 @@
-"""A model from a run folder or from the registry."""
+"""A model from a run folder or from the registry, trained or as its untrained counterpart."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import torch
 from torch import nn
 
-from cortexnet.fixed import trained_input
+from cortexnet.controls import Control, apply_control, fit_fixed_norms, random_weights
 from cortexnet.registry import create_model, list_models
 from cortexnet.runs import load_run
-from cortexnet.training import fit_norms
 from stimuli import InputError
 from stimuli.clips import waveform
 
@@ -26,6 +26,7 @@ class Source:
     name : str
         Of the run's folder or of the registry.
     trained : bool
+        False for controls, too.
     """
 
     model: nn.Module
@@ -33,22 +34,45 @@ class Source:
     trained: bool
 
 
-def untrained(name: str, clips: pd.DataFrame, seed: int) -> nn.Module:
-    """A model of the registry with random weights, its fixed normalisations fitted on `clips`."""
-    torch.manual_seed(seed)
-    model = create_model(name, n_classes=2).eval()
-    rate = model.sample_rate
-    waves = (torch.from_numpy(waveform(row, rate))[None] for _, row in clips.iterrows())
-    with torch.inference_mode():
-        fit_norms(model, (trained_input(model, wave) for wave in waves))
+class Sounds(Sequence):
+    """Waveforms of clips at one sampling rate, each read when it is asked for."""
+
+    def __init__(self, clips: pd.DataFrame, sample_rate: int):
+        self.rows, self.sample_rate = clips.to_dict("records"), sample_rate
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return waveform(self.rows[index], self.sample_rate)
+
+
+def untrained(name: str, sounds: Callable[[int], Sequence[np.ndarray]], seed: int) -> nn.Module:
+    """A model of the registry with random weights, its fixed normalisations fitted on sounds.
+
+    Parameters
+    ----------
+    name : str
+    sounds : callable
+        Given a sampling rate, waveforms ``(samples,)``.
+    seed : int
+    """
+    model = random_weights(lambda: create_model(name, n_classes=2), seed)
+    fit_fixed_norms(model, sounds(model.sample_rate))
     return model
 
 
-def load_source(source: str, clips: pd.DataFrame, seed: int = 0) -> Source:
-    """Load a trained run, or build a model of the registry with random weights.
+def load_source(
+    source: str,
+    clips: pd.DataFrame,
+    seed: int = 0,
+    control: Control | None = None,
+    sounds: Callable[[int], Sequence[np.ndarray]] | None = None,
+) -> Source:
+    """Load a trained run or its untrained counterpart, or build a model with random weights.
 
-    The fixed normalisations of an untrained network are fitted on the clips it is to be run on;
-    labels are not looked at.
+    The normalisations of untrained networks are fitted on the clips they are to be run on; labels
+    are not looked at.
 
     Parameters
     ----------
@@ -57,17 +81,43 @@ def load_source(source: str, clips: pd.DataFrame, seed: int = 0) -> Source:
     clips : DataFrame
         The clips it will be run on.
     seed : int
-        Of the random weights.
+        Of the random weights of a model named without a control.
+    control : Control, optional
+        Put random or permuted weights in place of the run's own (`cortexnet.controls`).
+    sounds : callable, optional
+        Given a sampling rate, the waveforms of the clips. Default: read from their files.
 
     Raises
     ------
     InputError
-        If it is neither.
+        If it is neither run nor model, or there is nothing to permute.
     """
-    if (Path(source) / "card.json").exists():
-        return Source(load_run(Path(source)).model, Path(source).name, True)
-    if source not in list_models():
+    sounds = sounds or (lambda rate: Sounds(clips, rate))
+    is_run = (Path(source) / "card.json").exists()
+    if not is_run and source not in list_models():
         raise InputError(
             f"'{source}' is neither a finished run nor a model; models: {', '.join(list_models())}"
         )
-    return Source(untrained(source, clips, seed), source, False)
+    if is_run:
+        run = load_run(Path(source))
+        model, name, card = run.model, Path(source).name, run.card
+
+        def build():
+            return create_model(
+                card["model"], len(card["labels"]), card["sample_rate"], **card["options"]
+            )
+    else:
+        if control is not None and control.kind != "random":
+            raise InputError(f"control {control} needs a trained run; '{source}' has no weights")
+        if control is None:
+            return Source(untrained(source, sounds, seed), source, False)
+        name = source
+
+        def build():
+            return create_model(source, n_classes=2)
+
+        model = build()
+    if control is None:
+        return Source(model, name, True)
+    model = apply_control(control, model, build, sounds(model.sample_rate))
+    return Source(model, f"{name}-{control.kind}-{control.seed}", False)

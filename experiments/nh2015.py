@@ -4,7 +4,9 @@ Norman-Haignere, Kanwisher & McDermott 2015 (sounds, components); the protocol i
 Feather, Boebinger & McDermott 2023.
 """
 
+import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,16 @@ import pandas as pd
 import scipy.io
 from torch import nn
 
-from cortexnet.activations import area_activity
-from encoding import best_stage_r2, split_half_r2
+from cortexnet.activations import clip_mean, layer_activity
+from cortexnet.controls import Control, is_trainable
+from cortexnet.taps import LayerReader
+from encoding import draw_sounds
 from experiments.models import load_source
+from experiments.nh2015_scores import COMPONENTS, as_row, components, differences, score_stages
 from stimuli import InputError, nh2015
 from stimuli.dataset import load_waveforms
 
-COMPONENTS = ("lowfreq", "highfreq", "envsounds", "pitch", "speech", "music")
+RESAMPLES = 1000
 ALIASES = {"modulation": "modulation_svm", "scattering": "scattering_svm"}
 GAUSSIAN = "gaussian"
 
@@ -42,59 +47,26 @@ def load_components(root: Path) -> np.ndarray:
     return profiles[:, order]
 
 
-def time_averages(model: nn.Module, waveforms: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Mean over time of every unit: ``{area: (n_sounds, n_units)}``."""
-    rows = {}
+def time_averages(
+    model: nn.Module, waveforms: Sequence[np.ndarray], steps: bool = False
+) -> dict[str, np.ndarray]:
+    """Mean over time of every unit, ``{area: (n_sounds, n_units)}``, of all steps if asked."""
+    read, rows = LayerReader(model, steps=steps), {}
     for wave in waveforms:
-        for area, (activity, _) in area_activity(model, wave).items():
-            rows.setdefault(area, []).append(activity.mean(0))
+        for area, (activity, _) in layer_activity(read, wave).items():
+            rows.setdefault(area, []).append(clip_mean(activity))
     return {area: np.stack(values) for area, values in rows.items()}
 
 
-def joined(stages: dict[str, np.ndarray]) -> np.ndarray:
-    """All stages side by side, standardised, every stage with the same total variance."""
-    parts = []
-    for x in stages.values():
-        z = (x - x.mean(0)) / (x.std(0) + 1e-6)
-        parts.append(z / np.sqrt(z.shape[1]))
-    return np.concatenate(parts, 1)
-
-
-def score_stages(stages: dict[str, np.ndarray], profiles: np.ndarray, seed: int = 0) -> dict:
-    """r2 of every stage and of the best one, chosen on half the splits and scored on the others.
-
-    Parameters
-    ----------
-    stages : dict of (n_sounds, n_units)
-    profiles : (n_sounds, 6)
-    seed : int
-        Of the splits.
-
-    Returns
-    -------
-    dict
-        ``stages, r2, by_stage, best_stage``. With one stage ``r2`` is the median over all splits.
-    """
-    splits = {name: split_half_r2(x, profiles, seed=seed) for name, x in stages.items()}
-    by_stage = {name: _row(np.median(values, 0)) for name, values in splits.items()}
-    if len(splits) == 1:
-        (only,) = splits
-        return {
-            "stages": [only],
-            "r2": by_stage[only],
-            "by_stage": by_stage,
-            "best_stage": dict.fromkeys(COMPONENTS, only),
-        }
-    chosen, r2 = best_stage_r2(splits)
-    return {
-        "stages": list(stages),
-        "r2": _row(r2),
-        "by_stage": by_stage,
-        "best_stage": dict(zip(COMPONENTS, chosen, strict=True)),
-    }
-
-
-def run_nh2015(root: Path, models: list[str], seed: int = 0, report=lambda line: None) -> dict:
+def run_nh2015(
+    root: Path,
+    models: list[str],
+    seed: int = 0,
+    report=lambda line: None,
+    controls: Sequence[str] = (),
+    control_seeds: int = 3,
+    steps: bool = False,
+) -> dict:
     """Score models on the benchmark.
 
     Parameters
@@ -105,9 +77,17 @@ def run_nh2015(root: Path, models: list[str], seed: int = 0, report=lambda line:
         Models of the registry (random weights), ``modulation`` and ``scattering`` (the features of
         the classifiers of these names), or folders of runs.
     seed : int
-        Of random weights, Gaussian features and splits.
+        Of random weights, Gaussian features, splits and draws of sounds.
     report : callable
         Given a line of text as work goes on.
+    controls : sequence of str
+        Kinds of `cortexnet.controls` to score beside each model that can be trained: a row
+        ``"NAME, KIND"``, the mean over seeds. What is permuted is a run; models of the registry
+        have random controls alone.
+    control_seeds : int
+        Networks a control.
+    steps : bool
+        All recurrent steps as stages of their own.
 
     Returns
     -------
@@ -117,22 +97,38 @@ def run_nh2015(root: Path, models: list[str], seed: int = 0, report=lambda line:
     """
     clips = nh2015.load(root)
     profiles = load_components(root)
-    scores = {}
-    for name in models:
-        source = load_source(ALIASES.get(name, name), clips, seed)
-        report(f"{name}: activity for {len(clips)} sounds")
-        waveforms = load_waveforms(clips, source.model.sample_rate, workers=os.cpu_count() or 1)
-        stages = time_averages(source.model, waveforms)
-        row = score_stages(stages, profiles, seed)
-        if len(stages) > 1:
-            row["all_stages"] = _row(
-                np.median(split_half_r2(joined(stages), profiles, seed=seed), 0)
-            )
-        scores[name if not source.trained else source.name] = row | {"trained": source.trained}
+    draws = draw_sounds(len(clips), RESAMPLES, seed)
+
+    @functools.cache
+    def sounds(rate):
+        return load_waveforms(clips, rate, workers=os.cpu_count() or 1)
+
+    def scored(name, control=None):
+        source = load_source(ALIASES.get(name, name), clips, seed, control, sounds)
+        report(f"{source.name}: activity for {len(clips)} sounds")
+        stages = time_averages(source.model, sounds(source.model.sample_rate), steps)
+        return source, score_stages(stages, profiles, draws, seed)
+
+    rows = {}
+    for given in models:
+        source, own = scored(given)
+        name = source.name if source.trained else given
+        rows[name] = as_row([own]) | {"trained": source.trained}
+        for kind in controls if is_trainable(source.model) else ():
+            if kind != "random" and not source.trained:
+                continue
+            seeds = list(range(seed, seed + control_seeds))
+            others = [scored(given, Control(kind, number))[1] for number in seeds]
+            row = as_row(others) | {"trained": False}
+            row["control"] = {"of": name, "kind": kind, "seeds": seeds}
+            if source.trained:
+                row["trained_minus"] = differences(own, others, seed)
+            rows[f"{name}, {kind}"] = row
     noise = np.random.default_rng(seed).standard_normal((len(clips), 500))
-    scores[GAUSSIAN] = score_stages({GAUSSIAN: noise}, profiles, seed) | {"trained": False}
+    rows[GAUSSIAN] = as_row([score_stages({GAUSSIAN: noise}, profiles, draws, seed)])
+    rows[GAUSSIAN]["trained"] = False
     return {
-        "models": scores,
+        "models": rows,
         "published": published(root),
         "protocol": {
             "source": "Tuckute, Feather, Boebinger & McDermott 2023",
@@ -143,7 +139,11 @@ def run_nh2015(root: Path, models: list[str], seed: int = 0, report=lambda line:
             "alpha": "leave-one-out on the training half, per component",
             "score": "squared correlation (negative ones count 0), median over splits",
             "best_stage": "chosen on 5 splits, scored on the other 5",
+            "all_stages": "units z-scored over the sounds, stages of equal total variance",
+            "banded": "the same units, weights of stages chosen with alpha on the training half",
             "untrained": "random weights; fixed normalisations fitted on the sounds, no labels",
+            "controls": "normalisations fitted on the sounds, no labels; mean over seeds",
+            "intervals": f"95 %, {RESAMPLES} draws of the held-out sounds, the same in all splits",
             "seed": seed,
         },
     }
@@ -158,10 +158,5 @@ def published(root: Path) -> dict:
     rows = {}
     for row in table.to_dict("records"):
         name = row["model"] + ("" if row["trained"] else ", weights permuted")
-        rows[name] = _row(np.array([row[f"R2_{component}"] for component in COMPONENTS]))
+        rows[name] = components(np.array([row[f"R2_{component}"] for component in COMPONENTS]))
     return rows
-
-
-def _row(values: np.ndarray) -> dict:
-    row = {name: round(float(v), 4) for name, v in zip(COMPONENTS, values, strict=True)}
-    return row | {"mean": round(float(values.mean()), 4)}

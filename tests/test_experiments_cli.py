@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import xarray as xr
 
 from experiments.cli import main
 from experiments.demo import clip_table, run_demo
@@ -203,3 +204,53 @@ def test_nh2015_modulation_baseline_and_gaussian_null(data_dir):
     assert result["models"]["gaussian"]["r2"]["mean"] <= 0.03
     published = result["published"]["CochResNet50-MultiTask"]
     assert published["speech"] == pytest.approx(0.874)
+
+
+def test_layers_of_an_untrained_counterpart_are_extracted_by_one_flag(sounds, tmp_path):
+    store = tmp_path / "f.zarr"
+    done = cortexnet(
+        "extract", "cortexnet_z", "--stimuli", sounds, "--out", store, "--bin-seconds", "clip",
+        "--layers", "T2/T3,combine.conv", "--control", "random:1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    data = xr.open_zarr(store)
+    assert data.attrs["control"] == "random" and data.attrs["control_seed"] == 1
+    assert data.attrs["model"] == "cortexnet_z-random-1" and not data.attrs["trained"]
+    assert data["T2_T3"].shape == (8, 1, 128) and data["combine.conv"].shape == (8, 1, 64 * 12)
+    rows = pd.DataFrame({"run": ["1"], "clip_id": [str(data["clip"].values[0])], "time": [0]})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    np.save(tmp_path / "y.npy", np.zeros((1, 3), np.float32))
+    arguments = ("--responses", tmp_path / "y.npy", "--samples", tmp_path / "rows.csv",
+                 "--out", tmp_path / "enc")  # fmt: skip
+    assert "not time bins" in refused("encode", "--features", store, *arguments)
+
+
+def test_what_cannot_be_extracted_is_refused_in_one_line(sounds, tmp_path):
+    store = tmp_path / "f.zarr"
+    arguments = ("extract", "cnn2d_4l", "--stimuli", sounds, "--out", store)
+    assert "no layer 'conv9'" in refused(*arguments, "--layers", "conv9")
+    assert "'frames' or 'clip'" in refused(*arguments, "--bin-seconds", "volumes")
+    assert "LAYER=AXIS" in refused(*arguments, "--time-axis", "conv1")
+    assert "random:3" in refused(*arguments, "--control", "shuffled")
+    assert "needs a trained run" in refused(*arguments, "--control", "permuted")
+    fixed = ("extract", "modulation_svm", "--stimuli", sounds, "--out", store)
+    assert "fixed features" in refused(*fixed, "--control", "random")
+    assert not store.exists()
+    assert "control is" in refused("nh2015", "--data", sounds, "--controls", "none")
+
+
+@pytest.mark.data
+def test_nh2015_with_random_controls(data_dir):
+    done = cortexnet("nh2015", "--data", data_dir / "nh2015", "--models", "cortexnet_z",
+                     "--controls", "random", "--control-seeds", 1, "--json")  # fmt: skip
+    rows = json.loads(done.stdout)["models"]
+    row, control = rows["cortexnet_z"], rows["cortexnet_z, random"]
+    assert control["control"] == {"of": "cortexnet_z", "kind": "random", "seeds": [0]}
+    # A1 and belt are fixed and the seed changes nothing in them.
+    for stage in ("A1", "belt"):
+        assert control["by_stage"][stage]["mean"] == pytest.approx(
+            row["by_stage"][stage]["mean"], abs=1e-3
+        )
+    assert row["banded"]["mean"] > row["all_stages"]["mean"] - 0.03
+    low, high = row["intervals"]["banded"]
+    assert 0.03 < high - low < 0.15

@@ -185,7 +185,23 @@ def write_example(folder, labels=GENRES):
                 "r2": stages["parabelt"],
                 "by_stage": stages,
                 "best_stage": dict.fromkeys(COMPONENTS[:-1], "parabelt"),
-            }
+                "all_stages": dict.fromkeys(COMPONENTS, 0.7),
+                "banded": dict.fromkeys(COMPONENTS, 0.72),
+                "intervals": {"r2": [0.4, 0.6], "all_stages": [0.61, 0.79], "banded": [0.6, 0.8]},
+            },
+            "cortexnet_z, random": {
+                "r2": dict.fromkeys(COMPONENTS, 0.25),
+                "by_stage": {stage: dict.fromkeys(COMPONENTS, 0.2) for stage in stages},
+                "all_stages": dict.fromkeys(COMPONENTS, 0.5),
+                "banded": dict.fromkeys(COMPONENTS, 0.53),
+                "control": {"of": "cortexnet_z", "kind": "random", "seeds": [0, 1]},
+                "trained_minus": {
+                    "banded": {"mean": {"difference": 0.19, "low": 0.1523, "high": 0.2389}},
+                    "by_stage": {
+                        "belt": {"mean": {"difference": 0.23, "low": -0.01, "high": 0.47}}
+                    },
+                },
+            },
         },
         "published": {"CochResNet50-MultiTask": dict.fromkeys(COMPONENTS, 0.7654)},
         "protocol": {"splits": 10, "train_sounds": 83, "alpha": {"rule": "leave-one-out"}},
@@ -289,6 +305,26 @@ def test_tables_hold_the_exact_numbers(example):
         assert [float(row[f"mean r, {end}"]) for end in ("low", "high")] == fit["interval"]
         assert row["ceiling of r"] == ("" if fit["ceiling"] is None else str(fit["ceiling"]))
     assert len(page.tables["layers.csv"]) == 2 * 5 * 10
+
+
+def test_trained_and_untrained_networks_stand_side_by_side(example):
+    _, _, text, page = example
+    rows = {(r["model"], r["features"]): r for r in page.tables["natural-sounds-controls.csv"]}
+    assert [features for _, features in rows] == [
+        *MODELS["cortexnet_z"], "best stage", "all stages", "all stages, banded"
+    ]  # fmt: skip
+    banded = rows["cortexnet_z", "all stages, banded"]
+    assert [banded["itself"], banded["random"], banded["itself − random"]] == [
+        "0.72",
+        "0.53",
+        "0.19",
+    ]
+    assert rows["cortexnet_z", "belt"]["itself − random, low"] == "-0.01"
+    assert rows["cortexnet_z", "best stage"]["itself − random"] == ""  # not in the file
+    assert "0.152 to 0.239" in shown(text)
+    scores = {(r["model"], r["features"]): r for r in page.tables["natural-sounds.csv"]}
+    assert scores["cortexnet_z", "all stages"]["mean, low"] == "0.61"
+    assert scores["CochResNet50-MultiTask", "best stage"]["mean, low"] == ""
 
 
 def test_shown_numbers_are_rounded_from_the_files(example):

@@ -24,13 +24,33 @@ def extract(
     gtzan: Annotated[
         Path | None, typer.Option(help="GTZAN's folder, where --stimuli is a BIDS root.")
     ] = None,
-    layers: Annotated[list[str] | None, typer.Option(help="Default: all areas.")] = None,
-    bin_seconds: Annotated[float, typer.Option(min=0.01, help="Width of the time bins.")] = 1.5,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Area, AREA@STEP or dotted module name; repeat or separate by commas. Default: "
+            "all areas."
+        ),
+    ] = None,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="All areas at all recurrent steps.")
+    ] = False,
+    time_axis: Annotated[
+        list[str] | None,
+        typer.Option(help="LAYER=AXIS of a module whose time axis is not to be measured."),
+    ] = None,
+    bin_seconds: Annotated[
+        str, typer.Option(help="Width of the time bins, 'frames' (the model's own) or 'clip'.")
+    ] = "1.5",
+    control: Annotated[
+        str | None,
+        typer.Option(help="Untrained counterpart: random, permuted or permuted-all[:SEED]."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model in results.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Write the activity of every area for every clip; the same command resumes."""
+    """Write the activity of layers for every clip; the same command resumes."""
     from cortexnet.activations import extract as run_extract
+    from cortexnet.controls import parse_control
     from experiments.clips import is_bids, read_clips
     from experiments.models import load_source
     from stimuli import InputError
@@ -38,13 +58,47 @@ def extract(
     if is_bids(stimuli) and gtzan is None:
         raise InputError(f"{stimuli}: a BIDS folder holds no sounds; name GTZAN's with --gtzan")
     clips = read_clips(stimuli, gtzan)
-    found = load_source(source, clips, seed)
+    kept = None if control is None else parse_control(control)
+    origin = {} if kept is None else {"control": kept.kind, "control_seed": kept.seed}
+    axes = _axes(time_axis or [])
+    width = _number(bin_seconds)
+    found = load_source(source, clips, seed, kept)
     out.parent.mkdir(parents=True, exist_ok=True)
     print(
         run_extract(
-            found.model, clips, out, name or found.name, layers, bin_seconds, progress_bar("clip")
+            found.model,
+            clips,
+            out,
+            name or found.name,
+            [part for given in layers for part in given.split(",")] if layers else None,
+            width,
+            progress_bar("clip"),
+            steps=steps,
+            time_axis=axes,
+            source={"trained": found.trained, **origin},
         )
     )
+
+
+def _axes(given: list[str]) -> dict[str, int]:
+    """``["conv1=2"]`` to ``{"conv1": 2}``."""
+    from stimuli import InputError
+
+    axes = {}
+    for part in given:
+        layer, _, axis = part.rpartition("=")
+        if not layer or not axis.removeprefix("-").isdecimal():
+            raise InputError(f"--time-axis is '{part}'; give LAYER=AXIS, as in conv1=2")
+        axes[layer] = int(axis)
+    return axes
+
+
+def _number(text: str) -> float | str:
+    """A number where the text is one."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @app.command(
@@ -193,26 +247,39 @@ def encode(
         Console(width=100).print(table)
 
 
-@app.command(epilog="Example: cortexnet nh2015 --data nh2015 --models modulation,cortexnet_z")
+@app.command(
+    epilog="Example: cortexnet nh2015 --data nh2015 --models modulation,runs/z --controls "
+    "random,permuted"
+)
 def nh2015(
     data: Annotated[Path, typer.Option(help="Folder with wav/ and components.mat.")],
     models: Annotated[
         str, typer.Option(help="Names or run folders, separated by commas.")
     ] = "modulation,scattering,cortexnet_z",
+    controls: Annotated[
+        str | None,
+        typer.Option(help="Beside each network: random, permuted, permuted-all (commas)."),
+    ] = None,
+    control_seeds: Annotated[int, typer.Option(min=1, help="Networks a control.")] = 3,
+    steps: Annotated[bool, typer.Option("--steps", help="Recurrent steps as stages.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for nh2015.json.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Score models on the 165 natural sounds (six components of auditory cortex)."""
+    from cortexnet.controls import parse_control
     from cortexnet.runs import write_json
     from experiments.nh2015 import COMPONENTS, run_nh2015
     from experiments.provenance import write_provenance
 
-    result = run_nh2015(data, models.split(","), seed, say)
+    kinds = [parse_control(kind).kind for kind in controls.split(",")] if controls else []
+    result = run_nh2015(data, models.split(","), seed, say, kinds, control_seeds, steps)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "nh2015.json", result)
-        write_provenance(out, {"data": data, "models": models, "seed": seed})
+        write_provenance(out, {"data": data, "models": models, "controls": controls,
+                               "control_seeds": control_seeds, "steps": steps,
+                               "seed": seed})  # fmt: skip
     if as_json:
         show(result)
         return
@@ -220,11 +287,21 @@ def nh2015(
     table = Table("model", *columns, title="median r2 on held-out sounds", box=None)
     for name, row in result["models"].items():
         table.add_row(name, *(f"{row['r2'][c]:.2f}" for c in columns))
-        if "all_stages" in row:
-            table.add_row("  all stages", *(f"{row['all_stages'][c]:.2f}" for c in columns))
+        for measure in ("all_stages", "banded"):
+            if measure in row:
+                label = measure.replace("_", " ")
+                table.add_row(f"  {label}", *(f"{row[measure][c]:.2f}" for c in columns))
+        for measure, label in (("r2", "best stage"), ("all_stages", "all stages"),
+                               ("banded", "banded")):  # fmt: skip
+            if measure in row.get("trained_minus", {}):
+                gain = row["trained_minus"][measure]
+                cells = [f"{gain[c]['difference']:+.2f}" for c in COMPONENTS]
+                mean = gain["mean"]
+                cells.append(f"{mean['difference']:+.2f} [{mean['low']:+.2f}, {mean['high']:+.2f}]")
+                table.add_row(f"  trained - it, {label}", *cells)
     table.add_section()
     table.add_row("published, trained:")
     for name, row in result["published"].items():
         if "permuted" not in name:
             table.add_row(f"  {name}", *(f"{row[c]:.2f}" for c in columns))
-    Console(width=120).print(table)
+    Console(width=130).print(table)

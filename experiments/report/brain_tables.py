@@ -1,6 +1,6 @@
-"""Tables of encoding results and of the benchmark of natural sounds."""
+"""Tables of encoding results."""
 
-from experiments.report.records import Benchmark, Fit, Planted, Subject, split_layer
+from experiments.report.records import Fit, Planted, Subject, split_layer
 from experiments.report.recovery import Recovery
 from experiments.report.table import Cell, Column, Table, number, span, without_empty, word
 from experiments.report.wording import (
@@ -22,7 +22,6 @@ FIT_COLUMNS = [
     Column("p"),
     Column("targets"),
 ]
-COMPONENTS = ("lowfreq", "highfreq", "envsounds", "pitch", "speech", "music", "mean")
 
 
 def truth(rows: list[Recovery]) -> Table:
@@ -165,38 +164,3 @@ def _fit(fit: Fit) -> list[Cell]:
         number(fit.p, probability),
         number(fit.n_targets, whole),
     ]
-
-
-def benchmark(bench: Benchmark) -> Table:
-    """Variance explained of each component: this run beside published models."""
-    columns = [Column("model", False), Column("source", False), *map(Column, COMPONENTS)]
-    rows = [(name, "this run", r2) for name, r2 in bench.r2.items()]
-    rows += [(name, "published", r2) for name, r2 in bench.published.items()]
-    cells = [
-        [word(name), word(source), *(number(r2.get(c), decimal) for c in COMPONENTS)]
-        for name, source, r2 in rows
-    ]
-    caption = "Variance explained (r²) of six response components to 165 natural sounds."
-    return Table("natural-sounds", caption, columns, cells)
-
-
-def benchmark_stages(bench: Benchmark) -> Table:
-    """Variance explained by every stage of the models of this run."""
-    columns = [Column("model", False), Column("stage", False), *map(Column, COMPONENTS)]
-    cells = [
-        [word(model), word(stage), *(number(r2.get(c), decimal) for c in COMPONENTS)]
-        for model, stages in bench.by_stage.items()
-        for stage, r2 in stages.items()
-    ]
-    caption = "Variance explained (r²) by stage, models of this run."
-    return without_empty(Table("natural-sounds-stages", caption, columns, cells))
-
-
-def benchmark_best(bench: Benchmark) -> Table:
-    """The best stage for each component."""
-    rows = {model: best for model, best in bench.best_stage.items() if best}
-    names = list(dict.fromkeys(component for best in rows.values() for component in best))
-    cells = [[word(m), *(word(best.get(c)) for c in names)] for m, best in rows.items()]
-    columns = [Column("model", False), *(Column(name, False) for name in names)]
-    caption = "Best stage of each model for each component."
-    return Table("natural-sounds-best", caption, columns, cells)

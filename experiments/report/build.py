@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from experiments.report import (
+    benchmark_tables,
     brain_figures,
     brain_tables,
     classification_tables,
@@ -149,13 +150,12 @@ def _sounds(results: Results) -> dict:
     bench = results.benchmark
     staged = any(bench.by_stage.values())
     return {
-        "table": brain_tables.benchmark(bench),
-        "figure": brain_figures.by_stage(bench.by_stage, brain_tables.COMPONENTS, "sounds")
+        "table": benchmark_tables.scores(bench),
+        "controls": _filled(benchmark_tables.controls(bench)),
+        "figure": brain_figures.by_stage(bench.by_stage, benchmark_tables.COMPONENTS, "sounds")
         if staged
         else None,
-        "details": _filled(
-            brain_tables.benchmark_best(bench), brain_tables.benchmark_stages(bench)
-        ),
+        "details": _filled(benchmark_tables.best_stages(bench), benchmark_tables.stages(bench)),
         "protocol": _filled(
             provenance_tables.settings(
                 "natural-sounds-protocol", "Protocol of the benchmark.", bench.protocol

@@ -100,6 +100,14 @@ def how_to_read(results: Results) -> list[tuple[str, str]]:
                 "their label because it learned them.",
             )
         )
+    if results.benchmark and results.benchmark.controls:
+        notes.append(
+            (
+                "Trained minus untrained",
+                "Architecture and fixed stages alone predict much. What training adds is the "
+                "difference from random or permuted weights, where its interval leaves out 0.",
+            )
+        )
     if results.benchmark:
         notes.append(
             (

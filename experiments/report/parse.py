@@ -8,6 +8,7 @@ import pandas as pd
 
 from experiments.report.records import (
     Benchmark,
+    BenchmarkControl,
     Best,
     Classifier,
     Fit,
@@ -194,10 +195,23 @@ def _truth(_: Path, value: dict) -> tuple[dict[str, Planted], str]:
 
 
 def _benchmark(_: Path, value: dict) -> Benchmark:
+    rows = value["models"]
+    measures = ("r2", "all_stages", "banded")
     return Benchmark(
-        r2={name: row["r2"] for name, row in value["models"].items()},
-        by_stage={name: row.get("by_stage", {}) for name, row in value["models"].items()},
-        best_stage={name: row.get("best_stage", {}) for name, row in value["models"].items()},
+        r2={
+            name: {"r2": row["r2"]} | {key: row[key] for key in measures if key in row}
+            for name, row in rows.items()
+        },
+        intervals={name: row.get("intervals", {}) for name, row in rows.items()},
+        controls={
+            name: BenchmarkControl(
+                row["control"]["of"], row["control"]["kind"], row.get("trained_minus", {})
+            )
+            for name, row in rows.items()
+            if "control" in row
+        },
+        by_stage={name: row.get("by_stage", {}) for name, row in rows.items()},
+        best_stage={name: row.get("best_stage", {}) for name, row in rows.items()},
         published=value.get("published", {}),
         protocol=value.get("protocol", {}),
     )

@@ -121,18 +121,39 @@ class Planted:
 
 
 @dataclass(frozen=True)
+class BenchmarkControl:
+    """A row of untrained counterparts of a model.
+
+    `trained_minus` holds, by "r2", "all_stages", "banded" and component, the trained network's
+    lead with its ends, under "by_stage" the same by stage; empty where nothing was trained.
+    """
+
+    of: str
+    kind: str
+    trained_minus: dict
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """The 165 natural sounds: variance explained (r2) of each response component.
 
     Attributes
     ----------
-    r2, published : {model: {component or "mean": r2}}
+    r2 : {model: {measure: {component or "mean": r2}}}
+        Measures: "r2" (the best stage), and of models with stages "all_stages", "banded".
+    intervals : {model: {measure: (low, high)}}
+        Of the mean over components.
+    controls : {model: BenchmarkControl}
+        Of those rows that are untrained counterparts.
+    published : {model: {component or "mean": r2}}
     by_stage : {model: {stage: {component or "mean": r2}}}
     best_stage : {model: {component: stage}}
     protocol : {name: value}
     """
 
     r2: dict[str, dict]
+    intervals: dict[str, dict]
+    controls: dict[str, BenchmarkControl]
     by_stage: dict[str, dict]
     best_stage: dict[str, dict]
     published: dict[str, dict]
