@@ -7,9 +7,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "activations": ["extract"],
+        "heldout": ["evaluate_run"],
         "registry": ["create_model", "list_models", "register_model"],
         "retrieval": ["Index", "build_index", "evaluate_index"],
-        "runs": ["evaluate_run", "load_run", "train_run"],
+        "runs": ["load_run", "train_run"],
         "recipe": ["Recipe"],
     },
 )

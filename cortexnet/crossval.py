@@ -1,5 +1,6 @@
 """Grouped cross-validation of a model on a clip table."""
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -11,13 +12,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cortexnet.evaluation import accuracy_report
+from cortexnet.devices import find_device, launched_outside
+from cortexnet.evaluation import accuracy_report, wilson_interval
 from cortexnet.fixed import has_fixed
+from cortexnet.heldout import clip_table, evaluate_run
+from cortexnet.paired import group_interval, paired_difference
 from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model
-from cortexnet.runs import check_settings, clip_table, evaluate_run, train_run, write_json
+from cortexnet.runs import check_settings, train_run, write_json
 from cortexnet.training import embed_segments
+from stimuli import InputError
 from stimuli.dataset import EvalSegments, label_index, load_waveforms
+from stimuli.provenance import whole_file
 from stimuli.splits import grouped_folds, split_units
 
 
@@ -32,8 +38,12 @@ def crossval(
     progress: bool = False,
     report: Callable[[str], None] = lambda line: None,
     by: Sequence[str] = (),
+    seeds: Sequence[int] = (),
     workers: int = 0,
     cache: Path | None = None,
+    device: str = "auto",
+    devices: int = 1,
+    tensorboard: bool = False,
 ) -> dict:
     """Cross-validate; a group (by default a track) is never on two sides of a fold.
 
@@ -47,7 +57,8 @@ def crossval(
     clips : DataFrame
     n_folds : int
     folder : Path
-        One run a fold, ``predictions.csv`` and ``crossval.json``.
+        One run a fold, under the name of its seed where there are several; ``predictions.csv`` and
+        ``crossval.json``.
     recipe : Recipe
     sample_rate : int
         Hz.
@@ -59,17 +70,30 @@ def crossval(
         Given a line of text after every fold.
     by : sequence of str
         Columns that stay whole beside the group, for instance "artist".
+    seeds : sequence of int
+        Of everything random in training; default the recipe's own, which also decides the folds:
+        they are the same for all seeds. Classifiers that are fitted in one step have none.
     workers : int
         Processes that load training segments.
     cache : Path, optional
         Folder that keeps the features of stages that never learn, for all folds; default one in
         `folder`, deleted in the end.
+    device, devices, tensorboard
+        As `cortexnet.training.train_network`.
 
     Returns
     -------
     dict
-        As `accuracy_report` over all folds, with ``model``, ``folds`` and ``seconds``.
+        As `accuracy_report` over all folds and seeds, with ``model``, ``folds`` and ``seconds``.
+        ``clip_accuracy`` is a mean over seeds, ``clip_interval`` is of as many clips as there are,
+        ``group_interval`` is its bootstrap over groups; ``seeds`` and ``seed_sd`` show how much
+        training itself varies. ``confusion`` counts a clip once for every seed.
     """
+    if launched_outside():
+        raise InputError(
+            "crossval is started once, not by srun or torchrun; use --devices, or a job a fold"
+        )
+    find_device(device)
     folder, options = Path(folder), options or {}
     folder.mkdir(parents=True, exist_ok=True)
     # Groups keep what leaks together, so marks that are about the table's own split do not count.
@@ -78,39 +102,53 @@ def crossval(
     folds = grouped_folds(clips, n_folds, recipe.seed)
     labels, truth = label_index(clips)
     model = create_model(name, len(labels), sample_rate, **options)
+    readout = hasattr(model, "fit_readout")
+    seeds = [recipe.seed] if readout or not seeds else list(seeds)
     started = time.perf_counter()
     features = folder / "features" if cache is None else Path(cache)
-    if hasattr(model, "fit_readout"):
-        parts = _readout_folds(model, name, clips, truth, folds, folder, recipe, options)
-    else:
-        how = {
-            "sample_rate": sample_rate,
-            "options": options,
-            "waveforms": None if has_fixed(model) else _decode(clips, sample_rate),
-            "progress": progress,
-            "workers": workers,
-            "cache": features,
-        }
-        parts = _network_folds(name, clips, folds, folder, recipe, how)
+    how = {
+        "sample_rate": sample_rate,
+        "options": options,
+        "waveforms": None if readout or has_fixed(model) else _decode(clips, sample_rate),
+        "progress": progress,
+        "workers": workers,
+        "cache": features,
+        "device": device,
+        "devices": devices,
+        "tensorboard": tensorboard,
+    }
     tables, summaries, segments = [], [], []
-    for number, (table, probabilities, seg_truth, seg_clip, seconds) in enumerate(parts, 1):
-        correct = table["label"] == table["predicted"]
-        summaries.append(
-            {
-                "fold": number,
-                "clip_accuracy": float(correct.mean()),
-                "n_clips": len(table),
-                "seconds": seconds,
-            }
-        )
-        tables.append(table.assign(fold=number))
-        segments.append((probabilities, seg_truth, seg_clip))
-        report(
-            f"fold {number}/{n_folds}: {correct.mean():.3f} of {len(table)} clips, {seconds:.0f} s"
-        )
-    result = accuracy_report(
-        *(np.concatenate(part) for part in zip(*segments, strict=True)), labels
-    )
+    for place, seed in enumerate(seeds):
+        if readout:
+            parts = _readout_folds(model, name, clips, truth, folds, folder, recipe, options)
+        else:
+            own = folder if len(seeds) == 1 else folder / f"seed-{seed}"
+            seeded = dataclasses.replace(recipe, seed=seed)
+            parts = _network_folds(name, clips, folds, own, seeded, how)
+        for number, (table, probabilities, seg_truth, seg_clip, seconds) in enumerate(parts, 1):
+            accuracy = float((table["label"] == table["predicted"]).mean())
+            summaries.append(
+                {
+                    "fold": number,
+                    "seed": seed,
+                    "clip_accuracy": accuracy,
+                    "n_clips": len(table),
+                    "seconds": seconds,
+                }
+            )
+            tables.append(table.assign(fold=number, seed=seed))
+            # The same clip under another seed is another prediction.
+            segments.append((probabilities, seg_truth, seg_clip + place * len(clips)))
+            said = f"seed {seed}, " if len(seeds) > 1 else ""
+            report(
+                f"{said}fold {number}/{n_folds}: {accuracy:.3f} of {len(table)} clips, "
+                f"{seconds:.0f} s"
+            )
+    units = pd.Series(clips["group"].to_numpy(), clips["clip_id"])
+    predictions = pd.concat(tables, ignore_index=True)
+    predictions = predictions.assign(unit=predictions["clip_id"].map(units))
+    pooled = [np.concatenate(part) for part in zip(*segments, strict=True)]
+    result = accuracy_report(*pooled, labels) | _over_seeds(predictions, len(clips))
     result |= {
         "model": name,
         "folds": summaries,
@@ -119,11 +157,44 @@ def crossval(
         "parameters": sum(p.numel() for p in model.parameters()),
         "seed": recipe.seed,
     }
-    pd.concat(tables).to_csv(folder / "predictions.csv", index=False)
+    with whole_file(folder / "predictions.csv") as partial:
+        predictions.to_csv(partial, index=False)
     write_json(folder / "crossval.json", result)
     if cache is None:
         shutil.rmtree(features, ignore_errors=True)
     return result
+
+
+def _over_seeds(predictions, n_clips) -> dict:
+    """Accuracy over seeds, with intervals that do not count a clip once for every seed."""
+    right = (predictions["label"] == predictions["predicted"]).astype(float)
+    by_clip = right.groupby(predictions["clip_id"]).mean()
+    units = predictions.groupby("clip_id")["unit"].first()
+    by_seed = right.groupby(predictions["seed"]).mean()
+    return {
+        "clip_accuracy": float(by_clip.mean()),
+        "clip_interval": list(wilson_interval(by_clip.sum(), n_clips)),
+        "group_interval": list(group_interval(by_clip.to_numpy(), units)),
+        "n_clips": n_clips,
+        "seeds": [{"seed": int(k), "clip_accuracy": float(v)} for k, v in by_seed.items()],
+        "seed_sd": float(by_seed.std()) if len(by_seed) > 1 else None,
+    }
+
+
+def compare_crossvals(first: Path, second: Path, seed: int = 0) -> dict:
+    """`paired_difference` of two folders of `crossval`.
+
+    Raises
+    ------
+    InputError
+        If one is not finished, or they are not of the same clips.
+    """
+    tables = []
+    for folder in (Path(first), Path(second)):
+        if not (folder / "crossval.json").is_file():
+            raise InputError(f"{folder}: not a finished cross-validation (no crossval.json)")
+        tables.append(pd.read_csv(folder / "predictions.csv", dtype={"unit": str, "clip_id": str}))
+    return paired_difference(*tables, seed=seed)
 
 
 def _decode(clips, sample_rate) -> dict[str, np.ndarray]:
@@ -137,7 +208,9 @@ def _network_folds(name, clips, folds, folder, recipe, how):
     for number, (_, test) in enumerate(folds, 1):
         sides = clips.assign(split=np.where(np.isin(np.arange(len(clips)), test), "test", ""))
         run = train_run(name, sides, folder / f"fold-{number}", recipe, **how)
-        evaluation = evaluate_run(run, waveforms=how["waveforms"], cache=how["cache"])
+        evaluation = evaluate_run(
+            run, waveforms=how["waveforms"], cache=how["cache"], device=how["device"]
+        )
         rows = np.array([position[clip_id] for clip_id in evaluation.clips["clip_id"]])
         seconds = round(run.card["seconds"] + evaluation.report["seconds"], 2)
         probabilities, truth, index = evaluation.segments

@@ -2,11 +2,23 @@
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
+from scipy.stats import norm
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from cortexnet.calibration import calibration
 from cortexnet.fixed import trained_part
+from cortexnet.paired import paired_difference
+
+__all__ = [
+    "accuracy_report",
+    "balanced_log_loss",
+    "clip_means",
+    "first_of_clips",
+    "paired_difference",
+    "predict_segments",
+    "wilson_interval",
+]
 
 
 def predict_segments(model: nn.Module, data: Dataset, batch_size=32, device="cpu"):
@@ -18,7 +30,8 @@ def predict_segments(model: nn.Module, data: Dataset, batch_size=32, device="cpu
     data : Dataset
         Segments that `cortexnet.fixed.clips_module` loads.
     batch_size : int
-    device : str
+    device : str or torch.device
+        Where the model is moved for this; it comes back to the CPU.
 
     Returns
     -------
@@ -34,6 +47,7 @@ def predict_segments(model: nn.Module, data: Dataset, batch_size=32, device="cpu
             logits.append(forward(x.to(device)).cpu())
             labels.append(label)
             clips.append(clip)
+    model.cpu()
     probabilities = torch.cat(logits).double().softmax(1).numpy()
     return probabilities, torch.cat(labels).numpy(), torch.cat(clips).numpy()
 
@@ -77,15 +91,17 @@ def balanced_log_loss(means: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean([losses[truth == k].mean() for k in np.unique(truth)]))
 
 
-def wilson_interval(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a proportion.
+def wilson_interval(n_correct: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval of a proportion; `n_correct` may be a mean over seeds.
 
     References
     ----------
     Wilson (1927), J. Am. Stat. Assoc. 22, 209-212.
     """
-    interval = binomtest(int(n_correct), int(n)).proportion_ci(level, method="wilson")
-    return float(interval.low), float(interval.high)
+    z, p = norm.ppf((1 + level) / 2), n_correct / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return float(max(centre - half, 0)), float(min(centre + half, 1))
 
 
 def accuracy_report(probabilities, labels, clips, names) -> dict:
@@ -105,7 +121,9 @@ def accuracy_report(probabilities, labels, clips, names) -> dict:
     -------
     report : dict
         ``segment_accuracy, clip_accuracy, clip_interval`` (Wilson, 95 %), ``n_clips``, ``chance``
-        (share of the most frequent class), ``per_class`` and ``confusion`` (rows are the truth).
+        (share of the most frequent class), ``balanced_accuracy`` (mean over classes),
+        ``per_class``, ``per_class_interval`` (Wilson), ``confusion`` (rows are the truth), and
+        ``calibration`` of clips (`cortexnet.calibration.calibration`).
     """
     means, _ = clip_means(probabilities, clips)
     truth = first_of_clips(labels, clips)
@@ -121,9 +139,15 @@ def accuracy_report(probabilities, labels, clips, names) -> dict:
         "n_clips": len(truth),
         "n_segments": len(labels),
         "chance": float(counts.max() / counts.sum()),
+        "balanced_accuracy": float(np.mean(np.diag(matrix)[counts > 0] / counts[counts > 0])),
         "per_class": {
             name: float(matrix[i, i] / counts[i]) if counts[i] else None
             for i, name in enumerate(names)
         },
+        "per_class_interval": {
+            name: list(wilson_interval(matrix[i, i], counts[i])) if counts[i] else None
+            for i, name in enumerate(names)
+        },
+        "calibration": calibration(means, truth),
         "confusion": {"labels": list(names), "matrix": matrix.tolist()},
     }

@@ -1,11 +1,9 @@
 """A trained model on disk: weights as safetensors, a card as JSON, the clips it was trained on."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -16,41 +14,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from cortexnet.evaluation import accuracy_report, clip_means, predict_segments
-from cortexnet.fixed import clips_module, has_fixed
+from cortexnet.devices import is_lead
+from cortexnet.fixed import clips_module
 from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model
 from cortexnet.training import train_network, train_readout
-from stimuli import InputError, load_clips, save_clips
+from stimuli import InputError, save_clips
 from stimuli.augment import Augmenter
 from stimuli.dataset import label_index
 from stimuli.provenance import whole_file
 from stimuli.splits import grouped_holdout
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """What a run says of clips.
-
-    Attributes
-    ----------
-    report : dict
-        As `accuracy_report`, with ``model``, ``side`` and ``seconds``.
-    clips : DataFrame
-        One row a clip: clip_id, label, predicted and the probability of each class.
-    segments : (probabilities, labels, clips)
-        As `predict_segments`.
-    """
-
-    report: dict
-    clips: pd.DataFrame
-    segments: tuple[np.ndarray, np.ndarray, np.ndarray]
-
-    def save(self, folder: Path) -> None:
-        """Write ``predictions.csv`` and ``evaluation.json``."""
-        with whole_file(Path(folder) / "predictions.csv") as partial:
-            self.clips.to_csv(partial, index=False)
-        write_json(Path(folder) / "evaluation.json", self.report)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +80,9 @@ def train_run(
     progress: bool = False,
     workers: int = 0,
     cache: Path | None = None,
+    device: str = "auto",
+    devices: int = 1,
+    tensorboard: bool = False,
 ) -> Run:
     """Train a model on a clip table and write the run.
 
@@ -135,6 +111,8 @@ def train_run(
     cache : Path, optional
         Folder that keeps the features of stages that never learn (`cortexnet.fixed`); default one
         in the run's own, deleted when the run is whole.
+    device, devices, tensorboard
+        As `cortexnet.training.train_network`.
 
     Returns
     -------
@@ -182,9 +160,7 @@ def train_run(
             model, clips, recipe.segment, (name, options, features), augmenter, workers=workers,
             **loading,
         )  # fmt: skip
-        summary = train_network(model, data, recipe, folder, progress)
-    with whole_file(folder / "model.safetensors") as partial:
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
+        summary = train_network(model, data, recipe, folder, progress, device, devices, tensorboard)
     card = {
         **settings,
         **summary,
@@ -194,10 +170,15 @@ def train_run(
         "valid_clips": int((clips["split"] == "valid").sum()),
         "seconds": round(time.perf_counter() - started, 2),
     }
+    run = Run(model.eval(), card, folder)
+    if not is_lead():
+        return run
+    with whole_file(folder / "model.safetensors") as partial:
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
     write_json(folder / "card.json", card)  # last: a folder with a card is a whole run
     if cache is None:
         shutil.rmtree(features, ignore_errors=True)
-    return Run(model.eval(), card, folder)
+    return run
 
 
 def load_run(folder: Path) -> Run:
@@ -220,84 +201,13 @@ def load_run(folder: Path) -> Run:
             card["model"], len(card["labels"]), card["sample_rate"], **card["options"]
         )
         model.load_state_dict(load_file(folder / "model.safetensors"))
+    except InputError as error:  # no such model, or no such option any more
+        raise InputError(f"{folder}: {error}; train it again with this version") from error
     except (json.JSONDecodeError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder}: damaged run ({str(error).splitlines()[0]})") from error
     if weights_hash(model) != card.get("weights_sha256"):
         raise InputError(f"{folder}: weights and card.json do not belong together; train it again")
     return Run(model.eval(), card, folder)
-
-
-def evaluate_run(
-    run: Run, clips: pd.DataFrame | None = None, waveforms=None, cache: Path | None = None
-) -> Evaluation:
-    """Accuracy of a run on clips it was not trained on.
-
-    Parameters
-    ----------
-    run : Run
-    clips : DataFrame, optional
-        Default: the run's own ``test`` rows, or its ``valid`` ones where it has none.
-    waveforms : dict of clip_id to array, optional
-    cache : Path, optional
-        As of `train_run`; default a folder that is deleted in the end.
-
-    Returns
-    -------
-    Evaluation
-
-    Raises
-    ------
-    InputError
-        If a clip shares its group with training or has a label the run does not know.
-    """
-    known = load_clips(run.folder / "clips.csv")
-    if clips is None:
-        sides = [side for side in ("test", "valid") if (known["split"] == side).any()]
-        if hasattr(run.model, "fit_readout") and "test" not in sides:
-            raise InputError(
-                f"{run.folder}: no clip was held out; name some with --stimuli or use crossval"
-            )
-        side, clips = sides[0], known[known["split"] == sides[0]]
-    else:
-        side = "given"
-        used = set(known.loc[known["split"].isin(["train", "valid"]), "group"])
-        shared = clips.loc[clips["group"].isin(used), "clip_id"]
-        if len(shared):
-            raise InputError(
-                f"{len(shared)} of {len(clips)} clips share a group with the training of "
-                f"{run.folder} (first: {shared.iloc[0]}); evaluate on others or use crossval"
-            )
-    labels = run.card["labels"]
-    strange = sorted(set(clips["label"]) - set(labels))
-    if strange:
-        raise InputError(f"label '{strange[0]}' is unknown to {run.folder}")
-    started = time.perf_counter()
-    recipe = run.card["recipe"]
-    with contextlib.ExitStack() as stack:
-        if cache is None and has_fixed(run.model):
-            folder = tempfile.TemporaryDirectory(prefix=".features-", dir=run.folder)
-            cache = stack.enter_context(folder)
-        kept = run.card["model"], run.card["options"], cache
-        data = clips_module(
-            run.model, clips.assign(split="test"), recipe["segment"], kept, waveforms=waveforms,
-            labels=labels,
-        )  # fmt: skip
-        predicted = predict_segments(run.model, data.segments("test"), recipe["batch_size"])
-    report = accuracy_report(*predicted, labels)
-    report |= {
-        "model": run.card["model"],
-        "side": side,
-        "seconds": round(time.perf_counter() - started, 2),
-    }
-    return Evaluation(report, clip_table(clips, labels, *predicted), predicted)
-
-
-def clip_table(clips, labels, probabilities, _, index) -> pd.DataFrame:
-    """Predictions by clip: clip_id, label, predicted, then one probability a class."""
-    means, rows = clip_means(probabilities, index)
-    table = clips.iloc[rows][["clip_id", "label"]].reset_index(drop=True)
-    table["predicted"] = np.asarray(labels)[means.argmax(1)]
-    return table.join(pd.DataFrame(means.round(6), columns=[f"p({label})" for label in labels]))
 
 
 def weights_hash(model: nn.Module) -> str:

@@ -8,8 +8,9 @@ import pandas as pd
 
 from cortexnet.activations import extract
 from cortexnet.cost import list_costs
+from cortexnet.heldout import evaluate_run
 from cortexnet.recipe import Recipe
-from cortexnet.runs import evaluate_run, train_run, write_json
+from cortexnet.runs import train_run, write_json
 from experiments.encode import bids_responses, bids_subjects, encode, open_stores
 from experiments.miniature import reference_network, write_miniature
 from experiments.report import build_report

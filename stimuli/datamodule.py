@@ -27,10 +27,16 @@ class SeededOrder(Sampler):
     segments : Dataset
         Its own `set_epoch`, if it has one, follows that of the order.
     seed : int
+    kept : int, optional
+        How many of the permutation are visited; default all.
+    rank, processes : int
+        Every `processes`-th of them is visited by this process, from the `rank`-th on, so that the
+        batches of all processes together are those of one.
     """
 
-    def __init__(self, segments, seed: int):
+    def __init__(self, segments, seed: int, kept: int | None = None, rank=0, processes=1):
         self.segments, self.seed, self.epoch = segments, seed, 0
+        self.share = slice(rank, len(segments) if kept is None else kept, processes)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order is drawn; call it before each pass."""
@@ -39,11 +45,11 @@ class SeededOrder(Sampler):
             self.segments.set_epoch(epoch)
 
     def __len__(self):
-        return len(self.segments)
+        return len(range(len(self.segments))[self.share])
 
     def __iter__(self):
         rng = np.random.default_rng([self.seed, self.epoch, 1])
-        return iter(rng.permutation(len(self.segments)).tolist())
+        return iter(rng.permutation(len(self.segments))[self.share].tolist())
 
 
 class ClipsModule(lightning.LightningDataModule):
@@ -62,6 +68,7 @@ class ClipsModule(lightning.LightningDataModule):
     segment : int
         Samples, or frames with a cache.
     batch_size : int
+        Of all processes together, where a trainer runs several.
     seed : int
         With the epoch it alone decides positions, augmented copies and order.
     hop : int, optional
@@ -172,15 +179,23 @@ class ClipsModule(lightning.LightningDataModule):
             waves, labels, self.segment, self.seed, ids, self.augmenter, self.sample_rate
         )
 
+    def __getstate__(self):
+        # What other processes are sent: segments that are cut, not what they are cut from.
+        return self.__dict__ | {"cache": None, "transform": None, "waveforms": None}
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the training loader; Lightning does so itself."""
         if self._order is not None:
             self._order.set_epoch(epoch)
 
+    def _processes(self) -> tuple[int, int]:
+        """Number of this process and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
     def _loader(self, side, workers=0, **options):
         return DataLoader(
             self.segments(side),
-            self.batch_size,
+            self.batch_size // self._processes()[1],
             num_workers=workers,
             persistent_workers=workers > 0,
             # A fork of a process in which torch or a decoder has started threads can hang.
@@ -193,17 +208,41 @@ class ClipsModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """One random segment of every training clip, in the order of the epoch."""
         segments = self.segments("train")
-        self._order = SeededOrder(segments, self.seed)
+        rank, processes = self._processes()
+        kept = kept_segments(len(segments), self.batch_size, processes)
+        self._order = SeededOrder(segments, self.seed, kept, rank, processes)
         # Workers load ahead before Lightning names the epoch, which a resumed run needs at once.
         self._order.set_epoch(self.trainer.current_epoch if self.trainer else 0)
-        # A last batch of one cannot be batch-normalised.
-        drop_last = len(segments) % self.batch_size == 1 and len(segments) > 1
-        return self._loader("train", self.workers, sampler=self._order, drop_last=drop_last)
+        return self._loader("train", self.workers, sampler=self._order)
 
     def val_dataloader(self) -> DataLoader | list:
-        """All segments of the validation clips; no loader if there are none."""
-        return self._loader("valid") if len(self.sides["valid"]) else []
+        """All segments of the validation clips, dealt out to the processes; none if no clips."""
+        if self.sides["valid"].empty:
+            return []
+        rank, processes = self._processes()
+        return self._loader("valid", sampler=range(rank, len(self.segments("valid")), processes))
 
     def test_dataloader(self) -> DataLoader:
         """All segments of the test clips."""
         return self._loader("test")
+
+
+def kept_segments(n: int, batch_size: int, processes: int) -> int:
+    """How many of `n` segments make batches that all processes can share.
+
+    The last batch is cut to a multiple of the processes, and left out if any of them would get a
+    single segment, which cannot be batch-normalised, unless it is the only one.
+
+    Raises
+    ------
+    InputError
+        If a batch cannot be dealt out to the processes.
+    """
+    if batch_size % processes or n < processes:
+        raise InputError(
+            f"{n} training segments in batches of {batch_size} cannot be dealt out to {processes} "
+            "processes; choose a batch size that is a multiple of them"
+        )
+    rest = n % batch_size
+    shared = rest - rest % processes
+    return n - rest + (shared if shared >= 2 * processes or rest == n else 0)

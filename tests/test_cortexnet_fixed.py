@@ -16,8 +16,9 @@ from cortexnet.evaluation import (
     predict_segments,
 )
 from cortexnet.fixed import clips_module, fixed_cache, fixed_hash, trained_input
+from cortexnet.heldout import evaluate_run
 from cortexnet.recipe import Recipe
-from cortexnet.runs import evaluate_run, load_run, train_run
+from cortexnet.runs import load_run, train_run
 from cortexnet.training import fit_norms
 from stimuli import InputError, write_audio
 from stimuli.clips import waveform

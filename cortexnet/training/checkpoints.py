@@ -12,6 +12,10 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from stimuli import InputError
 from stimuli.provenance import whole_file
 
+_NOT_WHOLE = (
+    pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+
 
 class WholeCheckpointIO(TorchCheckpointIO):
     """Lightning's reading and writing, beside the old file and then in its place.
@@ -50,11 +54,14 @@ def read_checkpoint(path: Path) -> dict:
         If it is damaged or holds anything else.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"course", "state_dict"} <= set(checkpoint):
+            raise ValueError("of another version")
+    except _NOT_WHOLE as error:
         raise InputError(
             f"{path}: not a whole checkpoint of plain tensors; delete it to train from the start"
         ) from error
+    return checkpoint
 
 
 class KeepBestAndLast(Checkpoint):

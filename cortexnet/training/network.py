@@ -2,15 +2,19 @@
 
 import contextlib
 import logging
+import re
 import warnings
 from pathlib import Path
 
 import lightning
 import numpy as np
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
+from torch.multiprocessing import ProcessRaisedException
 from torch.utils.data import DataLoader
 
+from cortexnet.devices import trainer_devices
 from cortexnet.fixed import has_fixed
 from cortexnet.mixing import SpecAugment
 from cortexnet.recipe import Recipe
@@ -22,7 +26,14 @@ from stimuli.datamodule import ClipsModule
 
 
 def train_network(
-    model: nn.Module, data: ClipsModule, recipe: Recipe, folder: Path, progress: bool = False
+    model: nn.Module,
+    data: ClipsModule,
+    recipe: Recipe,
+    folder: Path,
+    progress: bool = False,
+    device: str = "auto",
+    devices: int = 1,
+    tensorboard: bool = False,
 ) -> dict:
     """Train by gradient descent; the weights with the lowest validation loss are kept.
 
@@ -41,6 +52,12 @@ def train_network(
         Checkpoints and ``log/metrics.csv`` go here.
     progress : bool
         Show a progress bar.
+    device : str
+        As `cortexnet.devices.find_device`.
+    devices : int
+        Devices of this kind on each machine, one process each, which share every batch.
+    tensorboard : bool
+        Write losses for TensorBoard too, to ``tensorboard``.
 
     Returns
     -------
@@ -54,20 +71,22 @@ def train_network(
         finite, or a checkpoint cannot be written or read.
     """
     _check_masks(model, recipe)
+    where = trainer_devices(device, devices)
     steps = len(data.train_dataloader())
     data.segments("valid")  # what must be computed of them is, before the network is in training
     keep = KeepBestAndLast(Path(folder))
-    begun = keep.last.exists()
-    if not begun:
+    begun = read_checkpoint(keep.last) if keep.last.exists() else None
+    if begun is None:
         loader = DataLoader(data.segments("train"), recipe.batch_size)
         fit_norms(model, (batch[0] for batch in loader))
-    if not begun or not _is_over(keep.last, recipe):
+    else:
+        _load(model, begun["state_dict"], keep.last)
+    if begun is None or not _is_over(begun, recipe):
         task = Task(model, recipe, steps, _weights(data, recipe))
-        _fit(task, data, keep, progress)
+        logger = _tensorboard(folder) if tensorboard else False
+        _fit(task, data, keep, progress, logger=logger, **where)
     kept = read_checkpoint(keep.best)
-    model.load_state_dict(
-        {k.removeprefix("model."): v for k, v in kept["state_dict"].items() if k[:6] == "model."}
-    )
+    _load(model, kept["state_dict"], keep.best)
     model.cpu().eval()
     best = kept["course"]["history"][-1]
     return {
@@ -78,9 +97,16 @@ def train_network(
     }
 
 
-def _is_over(last: Path, recipe: Recipe) -> bool:
+def _load(model, state, path):
+    own = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+    try:
+        model.load_state_dict(own)
+    except RuntimeError as error:
+        raise InputError(f"{path}: of another network; delete the folder to train anew") from error
+
+
+def _is_over(checkpoint: dict, recipe: Recipe) -> bool:
     """Whether a run was interrupted only after its last epoch."""
-    checkpoint = read_checkpoint(last)
     return checkpoint["course"]["finished"] or checkpoint["epoch"] + 1 >= recipe.epochs
 
 
@@ -91,7 +117,7 @@ def _weights(data, recipe):
     return class_weights(labels, len(data.labels))
 
 
-def _fit(task, data, keep, progress):
+def _fit(task, data, keep, progress, **trainer_options):
     task.model.train()  # Lightning trains every module in the mode it finds it in
     callbacks = [keep]
     if progress:
@@ -102,24 +128,33 @@ def _fit(task, data, keep, progress):
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")  # Lightning's own
         trainer = lightning.Trainer(
-            accelerator="auto",
-            devices=1,
             max_epochs=task.recipe.epochs,
             callbacks=callbacks,
             plugins=[WholeCheckpointIO()],
-            logger=False,
             gradient_clip_val=2.0,
             num_sanity_val_steps=0,
             enable_progress_bar=progress,
             enable_model_summary=False,
+            **trainer_options,
         )
         with _masked(task.model, task.recipe, task.mixing):
-            trainer.fit(
-                task,
-                datamodule=data,
-                ckpt_path=keep.last if keep.last.exists() else None,
-                weights_only=True,
-            )
+            begun = keep.last if keep.last.exists() else None
+            try:
+                trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
+            except ProcessRaisedException as error:
+                found = re.search(r"InputError: (.*)", str(error))
+                if found is None:
+                    raise
+                raise InputError(found[1]) from error
+
+
+def _tensorboard(folder):
+    try:
+        return TensorBoardLogger(folder, name="", version="tensorboard")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "tensorboard is not installed; `pip install auditory-cortexnet[tensorboard]`"
+        ) from error
 
 
 def _check_masks(model, recipe):

@@ -54,6 +54,7 @@ class Task(lightning.LightningModule):
         # Everything random follows from the seed and the place in training, as order and positions
         # do (`ClipsModule`), so that a resumed run equals an unbroken one.
         place = self.recipe.seed * 1_000_003 + self.global_step
+        place += self.global_rank << 40  # processes draw different masks
         torch.manual_seed(place)
         self.mixing.manual_seed(place)
 
@@ -64,7 +65,7 @@ class Task(lightning.LightningModule):
             x, label = mixup(x, label, n_classes, self.recipe.mixup, self.mixing)
         loss = self.loss(trained_part(self.model)(x), label)
         self._check_finite(float(loss.detach()), "training")
-        self._training.append((float(loss.detach()), len(x)))
+        self._training.append((loss.detach()[None], torch.tensor([len(x)])))
         return loss
 
     def validation_step(self, batch, _):
@@ -73,16 +74,12 @@ class Task(lightning.LightningModule):
         self._validation.append((logits.double().softmax(1), label, clip))
 
     def on_validation_epoch_end(self):
-        probabilities, labels, clips = (
-            torch.cat(part).cpu().numpy() for part in zip(*self._validation, strict=True)
-        )
-        self._validation.clear()
+        probabilities, labels, clips = self._gather(self._validation)
+        train_losses, sizes = self._gather(self._training)
         means, _ = clip_means(probabilities, clips)
         truth = first_of_clips(labels, clips)
         loss = balanced_log_loss(means, truth)
         self._check_finite(loss, "validation")
-        train_losses, sizes = zip(*self._training, strict=True)
-        self._training.clear()
         row = {
             "epoch": self.current_epoch,
             "learning_rate": self.optimizers().param_groups[0]["lr"],
@@ -94,6 +91,23 @@ class Task(lightning.LightningModule):
         self.log_dict({key: row[key] for key in ("train_loss", "valid_loss", "learning_rate")})
         self.log("valid_accuracy", row["valid_accuracy"], prog_bar=True)
         self._advance(loss)
+
+    def _gather(self, batches: list) -> list[np.ndarray]:
+        """Columns of what was collected, from all processes, in the order of a single one."""
+        columns = [torch.cat(part).cpu().numpy() for part in zip(*batches, strict=True)]
+        batches.clear()
+        if self.trainer.world_size == 1:
+            return columns
+        shares = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(shares, columns)
+        shares = [share for share in shares if share]  # more processes than segments
+        whole = []
+        for parts in zip(*shares, strict=True):
+            column = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+            for rank, part in enumerate(parts):
+                column[rank :: len(parts)] = part
+            whole.append(column)
+        return whole
 
     def _advance(self, loss: float):
         self.improved = loss < self.lowest

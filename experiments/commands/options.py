@@ -10,6 +10,7 @@ from rich.console import Console
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
+DEVICE = typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1 or mps.")
 Stimuli = Annotated[
     Path,
     typer.Option(

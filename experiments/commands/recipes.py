@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from cortexnet.recipe import Recipe
+from experiments.commands.options import DEVICE
 
 SAMPLE_RATE = 22050
 
@@ -72,6 +73,19 @@ _MACHINE = [
             help="Folder that keeps what never learns, for other runs. Usually deleted in the end."
         ),
         None,
+    ),
+    _parameter("device", str, DEVICE, "auto"),
+    _parameter(
+        "devices",
+        int,
+        typer.Option(min=1, help="Devices of this kind on each machine, a process each."),
+        1,
+    ),
+    _parameter(
+        "tensorboard",
+        bool,
+        typer.Option("--tensorboard", help="Write losses for TensorBoard too."),
+        False,
     ),
 ]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cortexnet.recipe import Recipe
-from experiments.commands.options import Json, Seed, Stimuli, say, show
+from experiments.commands.options import DEVICE, Json, Seed, Stimuli, say, show
 from experiments.commands.recipes import with_recipe
 
 app = typer.Typer()
@@ -30,6 +30,7 @@ def train(
     machine: dict,
 ) -> None:
     """Train a model; the same command resumes an interrupted run."""
+    from cortexnet.devices import is_lead
     from cortexnet.runs import train_run
     from experiments.clips import read_clips
     from experiments.provenance import write_provenance
@@ -44,6 +45,8 @@ def train(
         progress=sys.stderr.isatty(),
         **machine,
     )
+    if not is_lead():
+        return
     write_provenance(out, run.card, (stimuli,))
     if as_json:
         show(run.card)
@@ -59,13 +62,19 @@ def evaluate(
     stimuli: Annotated[
         Path | None, typer.Option(help="Other clips; default: those the run held out.")
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of features, as given to `train`.")
+    ] = None,
+    device: Annotated[str, DEVICE] = "auto",
     as_json: Json = False,
 ) -> None:
     """Segment and clip accuracy on clips that share no group with training."""
-    from cortexnet.runs import evaluate_run, load_run
+    from cortexnet.heldout import evaluate_run
+    from cortexnet.runs import load_run
     from experiments.clips import read_clips
 
-    evaluation = evaluate_run(load_run(run), None if stimuli is None else read_clips(stimuli))
+    clips = None if stimuli is None else read_clips(stimuli)
+    evaluation = evaluate_run(load_run(run), clips, cache=cache, device=device)
     evaluation.save(run)
     if as_json:
         show(evaluation.report)
@@ -85,6 +94,16 @@ def crossval(
         list[str] | None,
         typer.Option(help="Column that folds keep whole beside the group, such as artist."),
     ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0,1,2", help="Of training, on the folds of --seed; default: --seed alone."
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another cross-validation of the same clips, to compare with."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default: runs/crossval-MODEL.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -94,6 +113,7 @@ def crossval(
     machine: dict,
 ) -> None:
     """Grouped cross-validation: no group is ever on both sides of a split."""
+    from cortexnet.crossval import compare_crossvals
     from cortexnet.crossval import crossval as run_crossval
     from experiments.clips import read_clips
     from experiments.provenance import write_provenance
@@ -109,13 +129,32 @@ def crossval(
         progress=sys.stderr.isatty(),
         report=say,
         by=keep or (),
+        seeds=_numbers(seeds),
         **machine,
     )
-    write_provenance(out, {"model": model, "folds": folds, "seed": seed}, (stimuli,))
+    settings = {"model": model, "folds": folds, "seed": seed, "seeds": seeds, "recipe": recipe}
+    write_provenance(out, settings | {"options": options}, (stimuli,))
+    paired = None if against is None else compare_crossvals(out, against, seed)
+    if paired is not None:
+        result = result | {"against": {"folder": str(against), **paired}}
     if as_json:
         show(result)
-    else:
-        _print_accuracy(result)
+        return
+    _print_accuracy(result)
+    if paired is not None:
+        low, high = paired["interval"]
+        p = f", exact p {paired['p']:.3g}" if "p" in paired else ""
+        print(f"{model} - {against}: {paired['difference']:+.3f} [{low:+.3f}, {high:+.3f}]{p}")
+
+
+def _numbers(text: str | None) -> list[int]:
+    """Seeds of ``0,1,2``."""
+    from stimuli import InputError
+
+    try:
+        return sorted({int(part) for part in text.split(",")}) if text else []
+    except ValueError as error:
+        raise InputError(f"--seeds '{text}' is not a list of numbers such as 0,1,2") from error
 
 
 def _print_accuracy(report: dict) -> None:

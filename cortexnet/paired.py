@@ -1,0 +1,99 @@
+"""Two models on the same clips, and one model over groups of clips."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from stimuli import InputError
+
+N_BOOT = 10_000
+
+
+def group_interval(values, groups, level: float = 0.95, n_boot: int = N_BOOT, seed: int = 0):
+    """Percentile bootstrap interval of a mean over clips, whole groups of clips drawn at a time.
+
+    Clips of a track are right or wrong together more often than others, so that intervals that take
+    them for independent are too narrow.
+
+    Parameters
+    ----------
+    values : (n_clips,) float
+    groups : (n_clips,) array
+    level : float
+    n_boot : int
+    seed : int
+
+    Returns
+    -------
+    low, high : float
+    """
+    _, where = np.unique(np.asarray(groups, str), return_inverse=True)
+    sums, sizes = np.bincount(where, values), np.bincount(where)
+    # How often each group is drawn decides a draw's mean: no index of clips is needed.
+    drawn = np.random.default_rng(seed).multinomial(
+        len(sums), np.full(len(sums), 1 / len(sums)), n_boot
+    )
+    means = drawn @ sums / (drawn @ sizes)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_difference(
+    first: pd.DataFrame, second: pd.DataFrame, n_boot: int = N_BOOT, seed: int = 0
+) -> dict:
+    """Difference in clip accuracy of two models that were given the same clips.
+
+    Parameters
+    ----------
+    first, second : DataFrame
+        Predictions (``predictions.csv`` of `cortexnet.crossval.crossval`): clip_id, label,
+        predicted; where there are, unit (what the folds keep whole; default the clip) and seed.
+        Whether a clip is right is averaged over the seeds.
+    n_boot : int
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        ``difference`` (first - second), ``interval`` (95 %, bootstrap over units), ``n_clips``,
+        ``seeds`` of both, and where each has a single one ``only_first``, ``only_second`` and the
+        two-sided ``p`` of the exact test of McNemar (1947, Psychometrika 12, 153-157).
+
+    Raises
+    ------
+    InputError
+        If the clips or their labels are not the same.
+    """
+    a, b = _correct(first), _correct(second)
+    if not a.index.equals(b.index) or not a["label"].equals(b["label"]):
+        raise InputError(
+            f"predictions of {len(a)} and {len(b)} clips are not of the same clips and labels"
+        )
+    difference = (a["right"] - b["right"]).to_numpy()
+    n_seeds = [_n_seeds(table) for table in (first, second)]
+    result = {
+        "difference": float(difference.mean()),
+        "interval": list(group_interval(difference, a["unit"], n_boot=n_boot, seed=seed)),
+        "n_clips": len(a),
+        "seeds": n_seeds,
+    }
+    if n_seeds == [1, 1]:
+        only = int((difference > 0).sum()), int((difference < 0).sum())
+        p = float(binomtest(only[0], sum(only)).pvalue) if sum(only) else 1.0
+        result |= {"only_first": only[0], "only_second": only[1], "p": p}
+    return result
+
+
+def _n_seeds(table) -> int:
+    return table["seed"].nunique() if "seed" in table else 1
+
+
+def _correct(table) -> pd.DataFrame:
+    """Label, unit and share of seeds that are right, by clip."""
+    unit = table["unit"] if "unit" in table else table["clip_id"]
+    rows = table.assign(unit=unit, right=(table["predicted"] == table["label"]).astype(float))
+    by_clip = rows.groupby("clip_id").agg(
+        label=("label", "first"), unit=("unit", "first"), right=("right", "mean")
+    )
+    return by_clip.sort_index()
