@@ -10,7 +10,13 @@ from torch import nn
 from stimuli import InputError
 
 # Importing these fills the registry; a module of one's own does the same (see `register_model`).
-FAMILIES = ("networks.cortex", "networks.convnets", "classifiers")
+FAMILIES = (
+    "networks.cortex",
+    "networks.convnets",
+    "networks.samplecnn",
+    "networks.vision",
+    "classifiers",
+)
 
 _MODELS: dict[str, "Entry"] = {}
 
