@@ -119,7 +119,6 @@ class LayerReader:
         stepped = [area for area, n in getattr(model, "steps", {}).items() if n > 1]
         if layers is None and not areas:
             raise InputError("the model names no areas; name its layers (dotted module names)")
-        self._all = layers is None
         self._wanted, self._modules = {}, {}  # names of areas; {layer: (module name, call)}
         for layer in areas if layers is None else dict.fromkeys(layers):
             base, call = split_call(layer)
@@ -128,8 +127,8 @@ class LayerReader:
             else:
                 find_module(model, base, areas)
                 self._modules[layer] = (base, call)
-        self._steps = (steps and bool(stepped)) or any(k != v for k, v in self._wanted.items())
-        self._all = self._all and self._steps
+        self._all = layers is None and steps and bool(stepped)
+        self._steps = self._all or any(layer != area for layer, area in self._wanted.items())
         self._frame_rates = frame_rates or {}
         if isinstance(time_axis, int):
             time_axis = dict.fromkeys(self._modules, time_axis)
@@ -192,7 +191,7 @@ class LayerReader:
             rng = np.random.default_rng(0)
             noise = 0.05 * rng.standard_normal((2, round(seconds * self.sample_rate)))
             # A model made for sounds of one length refuses: the module's type has to tell.
-            with contextlib.suppress(RuntimeError, ValueError):
+            with torch.no_grad(), contextlib.suppress(RuntimeError, ValueError):
                 self.model(torch.as_tensor(noise, dtype=torch.float32))
             shapes.append({name: [x.shape for x in taps.outputs[name][:1]] for name in unknown})
             taps.clear()
