@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "activations": ["extract"],
+        "adapters": ["adapt"],
         "registry": ["create_model", "list_models", "register_model"],
         "retrieval": ["Index", "build_index", "evaluate_index"],
         "runs": ["evaluate_run", "load_run", "train_run"],

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from cortexnet.fixed import trained_input
-from cortexnet.registry import create_model, list_models
+from cortexnet.huggingface import PREFIX, load_huggingface
+from cortexnet.own import is_own
+from cortexnet.registry import create_model, list_models, model_label
 from cortexnet.runs import load_run
 from cortexnet.training import fit_norms
 from stimuli import InputError
@@ -45,7 +47,7 @@ def untrained(name: str, clips: pd.DataFrame, seed: int) -> nn.Module:
 
 
 def load_source(source: str, clips: pd.DataFrame, seed: int = 0) -> Source:
-    """Load a trained run, or build a model of the registry with random weights.
+    """Load a trained run or a model of Hugging Face, or build a model with random weights.
 
     The fixed normalisations of an untrained network are fitted on the clips it is to be run on;
     labels are not looked at.
@@ -53,7 +55,8 @@ def load_source(source: str, clips: pd.DataFrame, seed: int = 0) -> Source:
     Parameters
     ----------
     source : str
-        Folder of a run, or the name of a model.
+        Folder of a run, name of a model, own code (`cortexnet.registry.find_model`), or
+        ``hf:NAME-OR-FOLDER``.
     clips : DataFrame
         The clips it will be run on.
     seed : int
@@ -66,8 +69,11 @@ def load_source(source: str, clips: pd.DataFrame, seed: int = 0) -> Source:
     """
     if (Path(source) / "card.json").exists():
         return Source(load_run(Path(source)).model, Path(source).name, True)
-    if source not in list_models():
+    if source.startswith(PREFIX):
+        model = load_huggingface(source.removeprefix(PREFIX))
+        return Source(model, Path(source.removeprefix(PREFIX)).name, True)
+    if not is_own(source) and source not in list_models():
         raise InputError(
             f"'{source}' is neither a finished run nor a model; models: {', '.join(list_models())}"
         )
-    return Source(untrained(source, clips, seed), source, False)
+    return Source(untrained(source, clips, seed), model_label(source), False)

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+import torchvision.models as tv
 from torch import nn
 
 import cortexnet
 from cortexnet.registry import find_model
+from stimuli import InputError
 
 # Parameters for eight classes.
 ZOO = {
@@ -115,8 +117,63 @@ def test_frames_stand_for_the_middle_of_their_receptive_fields(kind, n_frames):
         k = activity.shape[1] // 2
         gradient = torch.autograd.grad(activity[0, k].sum(), x, retain_graph=True)[0]
         field = np.flatnonzero(gradient.reshape(-1, n_frames).abs().sum(0))
-        if 0 < field[0] and field[-1] < n_frames - 1:  # else it is cut by the ends of the sound
+        if field[0] > 0 and field[-1] < n_frames - 1:  # else it is cut by the ends of the sound
             middle = seconds[area][k] * model.frame_rate - model.grids[area].step / 2
             assert (field[0] + field[-1] + 1) / 2 == pytest.approx(middle, abs=1e-6), area
             n_measured += 1
     assert n_measured >= 2
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind, theirs", [("resnet34", "resnet34"), ("googlenet", "inception_v3")])
+def test_cut_into_areas_torchvisions_networks_compute_what_they_did(kind, theirs):
+    torch.manual_seed(0)
+    ours = cortexnet.create_model(kind, 8).eval()
+    options = {"aux_logits": False, "init_weights": False} if kind == "googlenet" else {}
+    net = getattr(tv, theirs)(num_classes=8, **options).eval()
+    first = next(m for m in net.modules() if isinstance(m, nn.Conv2d))
+    first.weight = nn.Parameter(first.weight[:, :1])
+    weights = (v for k, v in ours.state_dict().items() if not k.startswith("input_norm"))
+    net.load_state_dict(dict(zip(net.state_dict(), weights, strict=True)))
+    x = sound(2**16 / 22050)
+    torch.testing.assert_close(ours(x), net(ours.frames(x)), rtol=1e-3, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", sorted(ZOO.keys() - {"vgg13", "vgg16", "vgg19"}))
+def test_normalisation_is_a_choice_and_low_sample_rates_are_none(kind):
+    default = find_model(kind).build(2).blocks
+    torch.manual_seed(0)
+    model = cortexnet.create_model(kind, 2, sample_rate=8000, norm="group").eval()
+    batch, group = (
+        sum(isinstance(m, layer) for m in blocks.modules())
+        for blocks, layer in (
+            (default, nn.BatchNorm1d | nn.BatchNorm2d),
+            (model.blocks, nn.GroupNorm),
+        )
+    )
+    assert group > 0 and batch == (0 if kind in PLAIN else group)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.blocks.modules())
+    assert torch.isfinite(model(sound(1.0, rate=8000))).all()
+    with pytest.raises(InputError, match="norm is 'weight'"):
+        cortexnet.create_model(kind, 2, norm="weight")
+
+
+@torch.no_grad()
+def test_lengths_of_the_1d_network_are_those_of_the_source():
+    model = cortexnet.create_model("cnn1d_5l", 8).eval()
+    areas, _ = model.forward_areas(sound(1024 * 512 / 22050))
+    assert [x.shape[1] for x in areas.values()] == [339, 111, 109, 107, 35]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind, recurs", [("cnn2d_4l_gru", False), ("cnn2d_4l_gru_time", True)])
+def test_only_the_corrected_gru_remembers(kind, recurs):
+    torch.manual_seed(0)
+    gru = cortexnet.create_model(kind, 2).eval().blocks[-1]
+    x = torch.randn(1, 512, 1, 5, generator=torch.Generator().manual_seed(0))
+    changed = x.clone()
+    changed[..., 2] = 0
+    same = (gru(x) == gru(changed)).all(1).flatten().tolist()
+    assert same == ([False] * 5 if recurs else [True, True, False, True, True])
+    assert gru(x).shape == (1, 1024, 1, 5)
