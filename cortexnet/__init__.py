@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "activations": ["extract"],
         "heldout": ["evaluate_run"],
+        "adapters": ["adapt"],
         "registry": ["create_model", "list_models", "register_model"],
         "retrieval": ["Index", "build_index", "evaluate_index"],
         "runs": ["load_run", "train_run"],

@@ -17,7 +17,7 @@ from torch import nn
 from cortexnet.devices import is_lead
 from cortexnet.fixed import clips_module
 from cortexnet.recipe import Recipe
-from cortexnet.registry import create_model
+from cortexnet.registry import create_model, is_known
 from cortexnet.training import train_network, train_readout
 from stimuli import InputError, save_clips
 from stimuli.augment import Augmenter
@@ -184,10 +184,14 @@ def train_run(
 def load_run(folder: Path) -> Run:
     """Read a run. Nothing in it is executed: JSON and safetensors only.
 
+    A model of one's own code is built where that code was named before in this process
+    (`cortexnet.registry.find_model`).
+
     Raises
     ------
     InputError
-        If the folder holds no finished run or its files do not fit each other.
+        If the folder holds no finished run, its files do not fit each other or its model is not
+        known.
     """
     folder = Path(folder)
     for name in ("card.json", "model.safetensors"):
@@ -197,6 +201,11 @@ def load_run(folder: Path) -> Run:
             )
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        if not is_known(card["model"]):
+            raise InputError(
+                f"{folder}: its model '{card['model']}' is not one of ours, and a run imports no "
+                "code by itself; if you trust it, name it: cortexnet --import FILE.py:FUNCTION ..."
+            )
         model = create_model(
             card["model"], len(card["labels"]), card["sample_rate"], **card["options"]
         )

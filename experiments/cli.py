@@ -20,8 +20,22 @@ app = typer.Typer(
 @app.callback()
 def settings(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    own: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            help="Code of your own with models: FILE.py or a module, or one of its functions "
+            "(FILE.py:FUNCTION), as when the run was trained. Only code you trust: it is run.",
+        ),
+    ] = None,
 ) -> None:
     """Settings of all commands."""
+    if own:
+        from cortexnet.own import import_code, is_own
+        from cortexnet.registry import find_model
+
+        for name in own:
+            (find_model if is_own(name) else import_code)(name)
 
 
 for commands in (results, models, training, retrieval, brain):

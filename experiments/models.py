@@ -9,7 +9,9 @@ import pandas as pd
 from torch import nn
 
 from cortexnet.controls import Control, apply_control, fit_fixed_norms, random_weights
-from cortexnet.registry import create_model, list_models
+from cortexnet.huggingface import PREFIX, load_huggingface
+from cortexnet.own import is_own
+from cortexnet.registry import create_model, list_models, model_label
 from cortexnet.runs import load_run
 from stimuli import InputError
 from stimuli.clips import waveform
@@ -77,7 +79,8 @@ def load_source(
     Parameters
     ----------
     source : str
-        Folder of a run, or the name of a model.
+        Folder of a run, name of a model, own code (`cortexnet.registry.find_model`), or
+        ``hf:NAME-OR-FOLDER``.
     clips : DataFrame
         The clips it will be run on.
     seed : int
@@ -94,7 +97,12 @@ def load_source(
     """
     sounds = sounds or (lambda rate: Sounds(clips, rate))
     is_run = (Path(source) / "card.json").exists()
-    if not is_run and source not in list_models():
+    if source.startswith(PREFIX):
+        if control is not None:
+            raise InputError(f"control {control} needs a run or a model of the registry")
+        name = source.removeprefix(PREFIX)
+        return Source(load_huggingface(name), Path(name).name, True)
+    if not is_run and not is_own(source) and source not in list_models():
         raise InputError(
             f"'{source}' is neither a finished run nor a model; models: {', '.join(list_models())}"
         )
@@ -110,8 +118,8 @@ def load_source(
         if control is not None and control.kind != "random":
             raise InputError(f"control {control} needs a trained run; '{source}' has no weights")
         if control is None:
-            return Source(untrained(source, sounds, seed), source, False)
-        name = source
+            return Source(untrained(source, sounds, seed), model_label(source), False)
+        name = model_label(source)
 
         def build():
             return create_model(source, n_classes=2)

@@ -16,7 +16,13 @@ app = typer.Typer()
     epilog="Example: cortexnet extract runs/z --stimuli bids --gtzan genres --out features/z.zarr"
 )
 def extract(
-    source: Annotated[str, typer.Argument(help="Folder of a run, or a model's name (untrained).")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a run, hf:NAME-OR-FOLDER (Hugging Face), or untrained a model's name "
+            "or FILE.py:FUNCTION of your own."
+        ),
+    ],
     stimuli: Annotated[
         Path, typer.Option(help="Clip table, folder of folders, or BIDS root of ds003720.")
     ],

@@ -16,7 +16,9 @@ app = typer.Typer()
 @app.command(epilog="Example: cortexnet train --model cortexnet_z --stimuli genres --out runs/z")
 @with_recipe
 def train(
-    model: Annotated[str, typer.Option(help="A name of `cortexnet models`.")],
+    model: Annotated[
+        str, typer.Option(help="A name of `cortexnet models`, or FILE.py:FUNCTION of your own.")
+    ],
     stimuli: Stimuli,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     valid_fraction: Annotated[
@@ -87,7 +89,9 @@ def evaluate(
 )
 @with_recipe
 def crossval(
-    model: Annotated[str, typer.Option(help="A name of `cortexnet models`.")],
+    model: Annotated[
+        str, typer.Option(help="A name of `cortexnet models`, or FILE.py:FUNCTION of your own.")
+    ],
     stimuli: Stimuli,
     folds: Annotated[int, typer.Option(min=2)] = 5,
     keep: Annotated[
@@ -115,10 +119,11 @@ def crossval(
     """Grouped cross-validation: no group is ever on both sides of a split."""
     from cortexnet.crossval import compare_crossvals
     from cortexnet.crossval import crossval as run_crossval
+    from cortexnet.registry import model_label
     from experiments.clips import read_clips
     from experiments.provenance import write_provenance
 
-    out = out or Path("runs") / f"crossval-{model}"
+    out = out or Path("runs") / f"crossval-{model_label(model)}"
     result = run_crossval(
         model,
         read_clips(stimuli),
