@@ -32,8 +32,8 @@ class Precision:
 
 
 PRECISIONS = {
-    "standard": Precision((5.0, 4.5), (36.0, 17.0), 30.0),
-    "strict": Precision((6.0, 5.5), (60.0, 36.0), 60.0),
+    "standard": Precision((4.6, 4.4), (34.0, 14.2), 20.0),
+    "strict": Precision((5.5, 5.0), (52.0, 28.5), 40.0),
 }
 
 
