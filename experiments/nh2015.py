@@ -19,7 +19,11 @@ from stimuli import InputError, nh2015
 from stimuli.dataset import load_waveforms
 
 COMPONENTS = ("lowfreq", "highfreq", "envsounds", "pitch", "speech", "music")
-ALIASES = {"modulation": "modulation_svm", "scattering": "scattering_svm"}
+ALIASES = {
+    "modulation": "modulation_svm",
+    "scattering": "scattering_svm",
+    "joint_scattering": "joint_scattering_svm",
+}
 GAUSSIAN = "gaussian"
 
 
@@ -102,8 +106,8 @@ def run_nh2015(root: Path, models: list[str], seed: int = 0, report=lambda line:
     root : Path
         Folder with ``wav/`` and ``components.mat``.
     models : list of str
-        Models of the registry (random weights), ``modulation`` and ``scattering`` (the features of
-        the classifiers of these names), or folders of runs.
+        Models of the registry (random weights), ``modulation``, ``scattering`` and
+        ``joint_scattering`` (the features of the classifiers of these names), or folders of runs.
     seed : int
         Of random weights, Gaussian features and splits.
     report : callable
