@@ -244,12 +244,14 @@ def _readout_folds(model, name, clips, truth, folds, folder, recipe, options):
         np.savez(partial, features=features, clip=index)
         os.replace(partial, path)
     shared = (time.perf_counter() - started) / len(folds)
+    groups = clips["group"].to_numpy()
     for train, test in folds:
         started = time.perf_counter()
         in_train, in_test = np.isin(index, train), np.isin(index, test)
-        model.fit_readout(features[in_train], truth[index[in_train]])
+        rows = index[in_train]
+        model.fit_readout(features[in_train], truth[rows], groups[rows], rows)
         with torch.inference_mode():
-            logits = model.readout(torch.from_numpy(features[in_test]))
+            logits = model.classify(torch.from_numpy(features[in_test]))
         probabilities = logits.double().softmax(1).numpy()
         labels = sorted(set(clips["label"]))
         part = probabilities, truth[index[in_test]], index[in_test]

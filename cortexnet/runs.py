@@ -153,7 +153,8 @@ def train_run(
         # No checkpoint is chosen, so the validation clips serve for training too.
         order = pd.concat([clips[clips["split"] == side] for side in ("train", "valid")])
         data = clips_module(model, order.assign(split="train"), recipe.segment, **loading)
-        summary = train_readout(model, data.covering("train"), recipe)
+        groups = order["group"].to_numpy()
+        summary = train_readout(model, data.covering("train"), groups, recipe)
     else:
         augmenter = Augmenter(seed=recipe.seed) if recipe.augment else None
         data = clips_module(

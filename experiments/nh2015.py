@@ -24,7 +24,11 @@ from stimuli import InputError, nh2015
 from stimuli.dataset import load_waveforms
 
 RESAMPLES = 1000
-ALIASES = {"modulation": "modulation_svm", "scattering": "scattering_svm"}
+ALIASES = {
+    "modulation": "modulation_svm",
+    "scattering": "scattering_svm",
+    "joint_scattering": "joint_scattering_svm",
+}
 GAUSSIAN = "gaussian"
 
 
@@ -74,8 +78,8 @@ def run_nh2015(
     root : Path
         Folder with ``wav/`` and ``components.mat``.
     models : list of str
-        Models of the registry (random weights), ``modulation`` and ``scattering`` (the features of
-        the classifiers of these names), or folders of runs.
+        Models of the registry (random weights), ``modulation``, ``scattering`` and
+        ``joint_scattering`` (the features of the classifiers of these names), or folders of runs.
     seed : int
         Of random weights, Gaussian features, splits and draws of sounds.
     report : callable

@@ -207,6 +207,16 @@ def test_level_scales_the_coefficients(level, seed):
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("level", [1e-42, 1e-37, 1e37])
+def test_the_ends_of_single_precision_are_in_range(level):
+    transform = Scattering1D(6, 1000)
+    x = np.random.default_rng(0).standard_normal(1000)
+    signal = (level * x).astype(np.float32)
+    expected = level * transform(signal / level)
+    np.testing.assert_allclose(transform(signal) / level, expected / level, rtol=0, atol=0.01)
+    assert transform(signal)[1:].any()
+
+
 def test_silence_is_zero():
     assert not Scattering1D(6, 1000)(np.zeros((2, 1000))).any()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cortexnet.frontends.scattering import LogScattering
+from cortexnet.frontends.scattering import DEPTH, LogScattering
 from cortexnet.scattering import Scattering1D
 from cortexnet.scattering.filters import wavelet_family, wavelet_response
 from stimuli.errors import InputError
@@ -145,21 +145,38 @@ def test_other_windows_are_kept_to_the_sample():
     assert abs(frames - seconds * front_end.frame_rate) <= 1
 
 
-def test_renormalised_second_order_is_the_log_of_the_ratio():
-    x = 100 * torch.randn(2, 3000, generator=torch.Generator().manual_seed(0))  # floor far below
+def test_second_order_is_the_depth_of_the_modulation_unless_told_otherwise():
+    x = 10 * torch.randn(2, 3000, generator=torch.Generator().manual_seed(0))  # floor far below
     transform = Scattering1D(6, 3000, 4)
-    n = transform.meta()["n"]
-    order = transform.meta()["order"]
-    plain = transform(x)
-    ratio = plain[:, order == 2] / plain[:, 1 + n[order == 2, 0].astype(int)]
-    result = LogScattering(J=6, Q=4, renormalise=True)(x)
-    torch.testing.assert_close(result["S2"], torch.log(ratio), rtol=0, atol=2e-3)
-    torch.testing.assert_close(result["S1"], torch.log(plain[:, order == 1]), rtol=0, atol=2e-3)
+    n, order, j = (transform.meta()[key] for key in ("n", "order", "j"))
+    level = transform(x) * 2.0 ** np.nansum(np.minimum(j, 6), axis=1)[:, None]
+    parent = level[:, 1 + n[order == 2, 0].astype(int)]
+    result = LogScattering(J=6, Q=4)(x)
+    close = {"rtol": 0, "atol": 1e-3}
+    torch.testing.assert_close(result["S1"], torch.log(level[:, order == 1]).float(), **close)
+    depth = level[:, order == 2] / parent
+    torch.testing.assert_close(result["S2"], torch.log(depth + DEPTH).float(), **close)
+    plain = LogScattering(J=6, Q=4, renormalise=False)(x)["S2"]
+    torch.testing.assert_close(plain, torch.log(level[:, order == 2]).float(), **close)
+
+
+def test_with_its_scale_undone_a_tone_has_the_same_level_in_every_octave():
+    # Half its amplitude lies at positive frequency, where a wavelet's gain is nearly one.
+    transform = Scattering1D(9, 2**12, max_order=1)
+    centres = transform.meta()["xi"][1:, 0]
+    rows = range(9, 50, 8)
+    tones = np.cos(2 * np.pi * centres[rows, None] * np.arange(2**12))
+    levels = [
+        (transform(x)[1 + row] / transform.scale[1 + row]).mean()
+        for row, x in zip(rows, tones, strict=True)
+    ]
+    np.testing.assert_allclose(levels, 0.5, rtol=0.02)
+    assert transform.scale[1 + rows[0]] > 16 * transform.scale[1 + rows[-1]]
 
 
 def test_renormalised_second_order_does_not_know_the_level():
     x = torch.randn(1, 3000, generator=torch.Generator().manual_seed(0))
-    front_end = LogScattering(J=6, Q=4, renormalise=True)
+    front_end = LogScattering(J=6, Q=4)
     quiet, loud = front_end(x), front_end(10 * x)
     torch.testing.assert_close(loud["S2"], quiet["S2"], rtol=0, atol=5e-3)
     assert (loud["S1"] - quiet["S1"] - np.log(10)).abs().max() < 5e-3

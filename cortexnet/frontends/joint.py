@@ -189,7 +189,6 @@ class JointScattering(nn.Module):
 
     def _make_sheet(self, n_samples: int) -> Sheet:
         first = Scattering1D(self.J, n_samples, self.Q, self.step, preset=self.preset, max_order=1)
-        subsampling = np.minimum(first.meta()["j"][self._bands, 0], math.log2(self.step))
         frames = make_geometry(n_samples, self.window).frames
         start, end = first.frames[[0, -1]]
 
@@ -210,7 +209,9 @@ class JointScattering(nn.Module):
             time = start + np.arange(size) * (period / size * self.step)
             response = wavelet_response(bins / period, wavelet)
             rates.append(Rate(Band(int(bins[0]), response), size, window(time)))
-        return Sheet(first, self._bands, 2.0**subsampling, window(first.frames), tuple(rates))
+        return Sheet(
+            first, self._bands, 1 / first.scale[self._bands], window(first.frames), tuple(rates)
+        )
 
 
 def _constant_q(meta: dict, Q: int, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:

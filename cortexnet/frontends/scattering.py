@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from cortexnet.scattering import Scattering1D
 from stimuli.errors import InputError
 
-FLOOR = 1e-7  # added before the logarithm: the median second order of music at an RMS of .05
+FLOOR = 1e-5  # added to a level before its logarithm: quantisation noise of 16 bits, full scale 1
+DEPTH = 0.01  # added to the depth of a modulation before its logarithm: less is not heard
 ROUND = 0.02  # a window this close to a power of two is taken to be it: more frames gain nothing
 
 
@@ -32,7 +33,7 @@ class LogScattering(nn.Module):
         ``2 ** 14`` and ``2 ** 15`` samples at 22,050 Hz.
     renormalise : bool
         Divide every second-order coefficient by the first-order one it comes from, which leaves
-        the modulation of a band without its level (Anden & Mallat 2014, section IV).
+        the depth of a band's modulation without its level (Anden & Mallat 2014, section IV).
 
     Attributes
     ----------
@@ -47,10 +48,12 @@ class LogScattering(nn.Module):
 
     Notes
     -----
-    The coefficients are kymatio's, computed by `cortexnet.scattering.Scattering1D`; they have
-    gradients where the waveform asks for them. Maps ``(batch, samples)`` to
-    ``{"S1": (batch, n1, frames), "S2": (batch, n2, frames)}``. Filters depend on the length of the
-    sound, are built when a length is first met and kept for the most recent lengths.
+    The coefficients are those of `cortexnet.scattering.Scattering1D` without kymatio's scale, so
+    that one floor suits all bands: ``log(S1 + FLOOR)`` and ``log(S2 / (S1 + FLOOR) + DEPTH)``, or
+    ``log(S2 + FLOOR)`` where they are not renormalised. Gradients where the waveform asks for
+    them. Maps ``(batch, samples)`` to ``{"S1": (batch, n1, frames), "S2": (batch, n2, frames)}``.
+    Filters depend on the length of the sound, are built when a length is first met and kept for
+    the most recent lengths.
 
     References
     ----------
@@ -64,7 +67,7 @@ class LogScattering(nn.Module):
         Q: int = 8,
         preset: str = "standard",
         T: float | None = None,
-        renormalise: bool = False,
+        renormalise: bool = True,
     ):
         super().__init__()
         self.sample_rate, self.Q, self.preset = sample_rate, Q, preset
@@ -82,19 +85,22 @@ class LogScattering(nn.Module):
             if len(self._transforms) >= 4:
                 del self._transforms[next(iter(self._transforms))]
             transform = Scattering1D(self.J, n_samples, self.Q, self.window, self.preset)
-            self._transforms[n_samples] = transform, transform.meta()
+            meta = transform.meta()
+            n1 = int((meta["order"] == 1).sum())
+            parents = torch.from_numpy(meta["n"][1 + n1 :, 0]).long()
+            scale = torch.from_numpy(transform.scale.astype("float32"))[:, None]
+            self._transforms[n_samples] = transform, scale, parents, n1
         return self._transforms[n_samples]
 
     def forward(self, waveform: Tensor) -> dict[str, Tensor]:
         """Transform ``(batch, samples)`` to log coefficients by order."""
-        transform, meta = self._transform(waveform.shape[-1])
-        logs = torch.log(transform(waveform).clamp_min(0) + FLOOR)
-        n1 = int((meta["order"] == 1).sum())
-        first, second = logs[:, 1 : 1 + n1], logs[:, 1 + n1 :]
+        transform, scale, parents, n1 = self._transform(waveform.shape[-1])
+        levels = transform(waveform).clamp_min(0) / scale.to(waveform.device)
+        first, second = levels[:, 1 : 1 + n1], levels[:, 1 + n1 :]
         if self.renormalise:
-            parent = torch.as_tensor(meta["n"][1 + n1 :, 0], device=logs.device).long()
-            second = second - first[:, parent]
-        return {"S1": first, "S2": second}
+            depth = second / (first + FLOOR)[:, parents.to(waveform.device)]
+            return {"S1": torch.log(first + FLOOR), "S2": torch.log(depth + DEPTH)}
+        return {"S1": torch.log(first + FLOOR), "S2": torch.log(second + FLOOR)}
 
 
 def window_samples(seconds: float, sample_rate: int) -> int:

@@ -45,7 +45,7 @@ def band_product(spectra, start, mirrored, response, out):
     """Rows of real even spectra times a response that starts ``mirrored`` bins below zero.
 
     spectra : (n_rows, n_bins) from frequency zero; response : (width,)
-    out : (n_rows, size), zero from ``width`` on
+    out : (n_rows, size), of which the first ``width`` columns are written
     """
     width = len(response)
     for row in range(spectra.shape[0]):
@@ -53,8 +53,6 @@ def band_product(spectra, start, mirrored, response, out):
             out[row, k] = spectra[row, mirrored - k] * response[k]
         for k in range(mirrored, width):
             out[row, k] = spectra[row, start + k - mirrored] * response[k]
-        for k in range(width, out.shape[1]):
-            out[row, k] = 0
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)

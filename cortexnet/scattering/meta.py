@@ -19,6 +19,28 @@ def scattering_paths(first: list[Wavelet], second: list[Wavelet]) -> list[tuple[
     return paths
 
 
+def subsampling(wavelet: Wavelet, hop: int) -> int:
+    """kymatio divides by 2 to this power at each order; the coefficients here follow it."""
+    return min(wavelet.j, hop.bit_length() - 1)
+
+
+def scattering_scale(first: list[Wavelet], second: list[Wavelet], hop: int) -> np.ndarray:
+    """Factor (n_coefficients,) by which coefficients are smaller than the averages they stand for.
+
+    Parameters
+    ----------
+    first, second : list of Wavelet
+    hop : int
+        Samples from frame to frame.
+    """
+    families = first, second
+    exponents = [
+        sum(subsampling(family[n], hop) for family, n in zip(families, path, strict=False))
+        for path in scattering_paths(first, second)
+    ]
+    return 2.0 ** -np.array(exponents)
+
+
 def scattering_meta(first: list[Wavelet], second: list[Wavelet]) -> dict:
     """Meta-data of the coefficients, in their order in the output.
 

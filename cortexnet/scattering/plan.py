@@ -16,7 +16,7 @@ from cortexnet.scattering.cosine import Cosine, make_cosine
 from cortexnet.scattering.filters import Wavelet, support, wavelet_family, wavelet_response
 from cortexnet.scattering.geometry import Geometry, make_geometry
 from cortexnet.scattering.lowpass import LowPass, make_lowpass
-from cortexnet.scattering.meta import scattering_paths
+from cortexnet.scattering.meta import scattering_paths, subsampling
 
 DENSE = 0.4  # a wavelet wider than this share of the spectrum keeps the sampling of the signal
 SMALLEST = 64  # samples; shorter transforms cost their calls
@@ -32,8 +32,8 @@ class Precision:
 
 
 PRECISIONS = {
-    "standard": Precision((5.0, 4.5), (36.0, 17.0), 30.0),
-    "strict": Precision((6.0, 5.5), (60.0, 36.0), 60.0),
+    "standard": Precision((4.6, 4.4), (34.0, 14.2), 20.0),
+    "strict": Precision((5.5, 5.0), (52.0, 28.5), 40.0),
 }
 
 
@@ -179,7 +179,7 @@ def _second_order(
         size = good_size(max(wanted, high - low + n_lowpass))
         if size not in lowpasses:
             lowpasses[size] = make_lowpass(geometry, size, precision.blocks, kind)
-        scale = 2.0 ** -_subsampling(wavelet, geometry.hop)
+        scale = 2.0 ** -subsampling(wavelet, geometry.hop)
         bands.append(
             SecondBand(
                 mirrored=max(-low, 0),
@@ -225,7 +225,7 @@ def _first_order(
                 groups[-1] = replace(groups[-1], bands=(*groups[-1].bands, band))
             else:
                 groups.append(FirstGroup(row, size, (band,)))
-        scale = 2.0 ** -_subsampling(first[members[0]], geometry.hop)
+        scale = 2.0 ** -subsampling(first[members[0]], geometry.hop)
         levels.append(Level(members[0], len(members), length, scale, tuple(groups), tuple(dense)))
     return tuple(levels)
 
@@ -247,11 +247,6 @@ def _levels(first: list[Wavelet]) -> list[list[int]]:
     """Numbers of the first-order wavelets by subsampling, which never falls along the family."""
     subsamplings = sorted({wavelet.j for wavelet in first})
     return [[n for n, wavelet in enumerate(first) if wavelet.j == j] for j in subsamplings]
-
-
-def _subsampling(wavelet: Wavelet, hop: int) -> int:
-    """kymatio divides by 2 to this power at each order; the coefficients here follow it."""
-    return min(wavelet.j, hop.bit_length() - 1)
 
 
 def _bins(wavelet: Wavelet, half_width: float, period: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from cortexnet.scattering.graph import (
     scatter_tensor,
     scatter_unaveraged,
 )
-from cortexnet.scattering.meta import scattering_meta, scattering_paths
+from cortexnet.scattering.meta import scattering_meta, scattering_paths, scattering_scale
 from cortexnet.scattering.plan import PRECISIONS, make_plan
 from stimuli.errors import InputError
 
@@ -51,12 +51,12 @@ class Scattering1D:
         samples. 0, with preset "kymatio", leaves the moduli as they are.
     preset : {"standard", "strict", "kymatio"}
         How close to kymatio, as the largest difference over the largest coefficient of the order,
-        for T of 256 samples and more: standard up to 4e-4 (typically 1e-4); strict, at twice the
-        time, up to 2e-4. Both sample the modulus finely enough to tend to its continuous-time
-        average, from which kymatio itself is 1e-4 off at J = 8, more below and 5e-4 with windows
-        of ``2**(J - 5)``. "kymatio" computes on kymatio's grid, ten times slower than
-        standard: equal to 2e-6 in float32 and to 1e-7 in float64, as kymatio keeps its filters in
-        float32.
+        for T of 256 samples and more: standard up to 4e-4 (typically 1e-4); strict, at less than
+        twice the time, up to 2e-4 (3e-4 at the ends of short signals). Both sample the modulus
+        finely enough to tend to its continuous-time average, from which kymatio itself is 1e-4 off
+        at J = 8, more below and 5e-4 with windows of ``2**(J - 5)``. "kymatio" computes on
+        kymatio's grid, ten times slower than standard: equal to 2e-6 in float32 and to 1e-7 in
+        float64, as kymatio keeps its filters in float32.
     dtype : {"float32", "float64"}
         Of the computation and of the result.
     max_order : {2, 1}
@@ -71,6 +71,9 @@ class Scattering1D:
         Samples from frame to frame.
     n_coefficients, n_frames : int
     frames : (n_frames,) int array, sample number of each frame's centre
+    scale : (n_coefficients,) array
+        kymatio makes a coefficient this much smaller than the average it stands for, a power of
+        two that depends on its wavelets; divide by it to compare coefficients with each other.
 
     Raises
     ------
@@ -124,6 +127,7 @@ class Scattering1D:
         window = self.T or 2**self.J
         geometry = make_geometry(self.shape, window)
         self.hop, self.frames, self.n_frames = geometry.hop, geometry.frames, len(geometry.frames)
+        self.scale = scattering_scale(self._first, self._second, self.hop)
         options = self.shape, self.J, self.Q, window, max_order
         if preset == "kymatio":
             self._plan = None

@@ -8,20 +8,27 @@ from torch.utils.data import DataLoader
 from cortexnet.recipe import Recipe
 
 
-def train_readout(model: nn.Module, data, recipe: Recipe) -> dict:
+def train_readout(model: nn.Module, data, groups: np.ndarray, recipe: Recipe) -> dict:
     """Fit a fixed-feature classifier on all segments of the training clips.
 
     Parameters
     ----------
     model : nn.Module
-        With ``embed`` and ``fit_readout`` (`cortexnet.classifiers.FeatureSVM`).
+        With ``embed`` and ``fit_readout`` (`cortexnet.classifiers.FeatureClassifier`).
     data : EvalSegments
+    groups : (n_clips,)
+        Group of each clip, which inner folds keep whole.
     recipe : Recipe
         Its batch size is used.
+
+    Returns
+    -------
+    summary : dict
+        ``n_segments`` and the setting of the ``readout``.
     """
-    features, labels = embed_segments(model, data, recipe.batch_size)[:2]
-    model.fit_readout(features, labels)
-    return {"n_segments": len(labels)}
+    features, labels, clips = embed_segments(model, data, recipe.batch_size)
+    setting = model.fit_readout(features, labels, groups[clips], clips)
+    return {"n_segments": len(labels), "readout": setting}
 
 
 def embed_segments(model: nn.Module, data, batch_size=32):
