@@ -29,8 +29,8 @@ def test_registry_names_and_counts():
         assert sum(p.numel() for p in model.parameters()) == expected
 
 
-def test_an_unknown_model_is_refused_with_the_names_there_are():
-    with pytest.raises(InputError, match="cortexnet_z"):
+def test_an_unknown_model_is_refused_with_the_nearest_names():
+    with pytest.raises(InputError, match="did you mean resnet"):
         cortexnet.create_model("resnet99", 8)
 
 
