@@ -18,7 +18,7 @@ from cortexnet.devices import is_lead
 from cortexnet.fixed import clips_module
 from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model, is_known
-from cortexnet.training import train_network, train_readout
+from cortexnet.training import refit_decoder, train_network, train_readout
 from stimuli import InputError, save_clips
 from stimuli.augment import Augmenter
 from stimuli.dataset import label_index
@@ -162,6 +162,8 @@ def train_run(
             **loading,
         )  # fmt: skip
         summary = train_network(model, data, recipe, folder, progress, device, devices, tensorboard)
+        if hasattr(model, "fit_decoder"):
+            summary |= refit_decoder(model, data, recipe.batch_size)
     card = {
         **settings,
         **summary,

@@ -53,6 +53,11 @@ class Readout(nn.Module):
         for name in ("mean", "scale", *self.buffer_names):
             self.register_buffer(name, torch.zeros(0))
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it can classify."""
+        return len(self.mean) > 0
+
     def candidates(self) -> list[dict]:
         """Settings of the grid, with what is fixed."""
         settings = [one | self.fixed for one in self.grid]
@@ -100,7 +105,7 @@ class Readout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits ``(n, n_classes)`` of ``features (n, p)``."""
-        if not len(self.mean):
+        if not self.is_fitted:
             raise RuntimeError("the classifier is not fitted; train it first")
         return self.decide((features - self.mean) / self.scale)
 
@@ -111,12 +116,41 @@ class Readout(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+def inner_folds(labels, groups=None, clips=None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Folds of the training side that keep groups whole.
+
+    There are three, or as many as the rarest class has groups; none if that is fewer than two.
+
+    Parameters
+    ----------
+    labels : (n,)
+    groups, clips : (n,), optional
+        Default of the groups: the clips; of the clips: each row is one.
+    """
+    clips = np.arange(len(labels)) if clips is None else clips
+    table = pd.DataFrame({"label": labels, "group": clips if groups is None else groups})
+    n_folds = min(INNER_FOLDS, table.groupby("label")["group"].nunique().min())
+    return grouped_folds(table, n_folds) if n_folds > 1 else []
+
+
+def held_out_logits(readout: Readout, features, labels, folds, **setting) -> np.ndarray:
+    """Logits ``(n, n_classes)`` of every row by the read-out fitted without its fold.
+
+    The read-out is left fitted to one of the folds.
+    """
+    logits = np.empty((len(labels), readout.n_classes))
+    for train, test in folds:
+        readout.fit_with(features[train], labels[train], **setting)
+        with torch.inference_mode():
+            logits[test] = readout(torch.as_tensor(features[test], dtype=torch.float32)).numpy()
+    return logits
+
+
 def choose_setting(readout: Readout, features, labels, groups=None, clips=None) -> dict:
     """Setting with the best accuracy over clips of grouped inner folds; the first of equal ones.
 
-    There are three folds, or as many as the rarest class has groups. With fewer than two, or one
-    candidate only, nothing is computed. Of many segments every k-th is looked at, at most about
-    `SEGMENTS`.
+    With no folds (`inner_folds`) or one candidate only, nothing is computed. Of many segments every
+    k-th is looked at, at most about `SEGMENTS`.
 
     Parameters
     ----------
@@ -135,21 +169,14 @@ def choose_setting(readout: Readout, features, labels, groups=None, clips=None) 
     groups = clips if groups is None else np.asarray(groups)
     some = slice(None, None, -(-len(labels) // SEGMENTS))
     features, labels, groups, clips = features[some], labels[some], groups[some], clips[some]
-    table = pd.DataFrame({"label": labels, "group": groups})
-    n_folds = min(INNER_FOLDS, table.groupby("label")["group"].nunique().min())
     if len(candidates) == 1:
         return candidates[0]
-    if n_folds < 2:
+    folds = inner_folds(labels, groups, clips)
+    if not folds:
         return readout.default | readout.fixed
-    folds = grouped_folds(table, n_folds)
     accuracy = []
     for setting in candidates:
-        logits = np.empty((len(labels), readout.n_classes))
-        for train, test in folds:
-            readout.fit_with(features[train], labels[train], **setting)
-            with torch.inference_mode():
-                z = torch.as_tensor(features[test], dtype=torch.float32)
-                logits[test] = readout(z).numpy()
+        logits = held_out_logits(readout, features, labels, folds, **setting)
         probabilities = torch.from_numpy(logits).softmax(1).numpy()
         means, index = clip_means(probabilities, clips)
         truth = labels[[np.argmax(clips == clip) for clip in index]]

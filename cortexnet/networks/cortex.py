@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cortexnet.classifiers.ridge import RidgeReadout
 from cortexnet.frontends.cochleagram import Cochleagram
 from cortexnet.networks.areas import A1, WINDOWS, Area, BeltFields
 from cortexnet.networks.jitter import random_gain, random_masks
@@ -28,8 +29,12 @@ class CortexNet(nn.Module):
     the combination units of the belt, parabelt and T2/T3 do. Belt and parabelt have a caudal
     stream, which hears fast sweeps and coarse spectra, and a rostral one, which hears slow sweeps
     and fine spectra; they meet in T2/T3, which starts out listening twice as much to the rostral
-    one. There is no path from A1 to the parabelt but through the belt. The read-out is linear in
-    mean and SD over time of every unit that learns.
+    one. There is no path from A1 to the parabelt but through the belt.
+
+    It learns by the error of a linear read-out of mean and SD over time of the units that learn.
+    What then answers is `decoder`, a ridge read-out of these and of the means of the belt's fields,
+    fitted in closed form to all segments of training and validation clips (as Kang et al. 2020,
+    ICLR, part learning to represent from learning to classify).
 
     Parameters
     ----------
@@ -137,6 +142,7 @@ class CortexNet(nn.Module):
         self.readout = nn.Sequential(
             nn.BatchNorm1d(8 * width), nn.Dropout(dropout), nn.Linear(8 * width, n_classes)
         )
+        self.decoder = RidgeReadout(n_classes, (n_in * self.n_bands, 8 * width))
 
     def fixed(self, waveform: Tensor) -> Tensor:
         """What comes before learning: fields of the belt, or the cochleagram of a plastic network.
@@ -211,20 +217,42 @@ class CortexNet(nn.Module):
         a1 = self.a1(self.frontend(waveform) / TYPICAL_SD)
         return {"A1": [a1], **self._states(self.fixed(waveform))}
 
-    def _embedded(self, features: Tensor) -> Tensor:
-        states, moments = self._states(features), []
+    def _moments(self, states: dict[str, list[Tensor]]) -> Tensor:
+        moments = []
         for name in AREAS[1:]:
             x = states[name][-1].mean(2)
             moments += [x.mean(2), x.std(2, unbiased=False)]
         return torch.cat(moments, 1)
 
+    def _statistics(self, features: Tensor) -> Tensor:
+        """What the decoder sees: means of the belt's input, moments of the units that learn."""
+        states = self._states(features)
+        return torch.cat([states["fields"][0].mean(3).flatten(1), self._moments(states)], 1)
+
+    def fit_decoder(self, batches, labels: np.ndarray, groups=None, clips=None) -> dict:
+        """Fit the decoder to segments; see `cortexnet.classifiers.readout.Readout.fit`.
+
+        Parameters
+        ----------
+        batches : iterable of (batch, frame, unit) tensors
+            Segments of `fixed`, of training and validation clips.
+        labels : (n,) int
+        groups, clips : (n,), optional
+        """
+        self.eval()
+        with torch.inference_mode():
+            statistics = np.concatenate([self._statistics(x).numpy() for x in batches])
+        return self.decoder.fit(statistics, labels, groups, clips)
+
     def from_fixed(self, features: Tensor) -> Tensor:
         """Logits ``(batch, n_classes)`` of features ``(batch, frame, unit)``."""
-        return self.readout(self._embedded(features))
+        if self.training or not self.decoder.is_fitted:
+            return self.readout(self._moments(self._states(features)))
+        return self.decoder(self._statistics(features))
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Mean and SD over time of the units that learn, ``(batch, 8 * width)``."""
-        return self._embedded(self.fixed(waveform))
+        return self._moments(self._states(self.fixed(waveform)))
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits ``(batch, n_classes)`` of waveforms ``(batch, samples)``."""

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "network": ["train_network"],
         "norms": ["fit_norms"],
-        "readout": ["embed_segments", "train_readout"],
+        "readout": ["embed_segments", "refit_decoder", "train_readout"],
     },
 )
 __all__ += ["Recipe"]

@@ -1,11 +1,13 @@
 """Classifiers fitted in one step on embedded segments."""
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 from cortexnet.recipe import Recipe
+from stimuli.datamodule import ClipsModule
 
 
 def train_readout(model: nn.Module, data, groups: np.ndarray, recipe: Recipe) -> dict:
@@ -29,6 +31,38 @@ def train_readout(model: nn.Module, data, groups: np.ndarray, recipe: Recipe) ->
     features, labels, clips = embed_segments(model, data, recipe.batch_size)
     setting = model.fit_readout(features, labels, groups[clips], clips)
     return {"n_segments": len(labels), "readout": setting}
+
+
+def refit_decoder(model: nn.Module, data: ClipsModule, batch_size: int) -> dict:
+    """Fit the decoder of a trained network to all segments of training and validation clips.
+
+    Parameters
+    ----------
+    model : nn.Module
+        With ``fit_decoder`` (`cortexnet.networks.cortex.CortexNet`).
+    data : ClipsModule
+    batch_size : int
+
+    Returns
+    -------
+    summary : dict
+        The setting of the ``decoder``.
+    """
+    sides = [(side, data.covering(side)) for side in ("train", "valid")]
+    rows, labels = [], []
+    for side, segments in sides:
+        where = np.array([clip for clip, _ in segments.index])
+        labels.append(np.asarray(segments.labels)[where])
+        rows.append(data.sides[side].iloc[where])
+    clips = pd.concat(rows)
+    batches = (x for _, segments in sides for x, _, _ in DataLoader(segments, batch_size))
+    setting = model.fit_decoder(
+        batches,
+        np.concatenate(labels),
+        clips["group"].to_numpy(),
+        pd.factorize(clips["clip_id"])[0],
+    )
+    return {"decoder": setting}
 
 
 def embed_segments(model: nn.Module, data, batch_size=32):
