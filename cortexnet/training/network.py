@@ -132,6 +132,7 @@ def _fit(task, data, keep, progress, **trainer_options):
             callbacks=callbacks,
             plugins=[WholeCheckpointIO()],
             gradient_clip_val=2.0,
+            log_every_n_steps=task.steps,
             num_sanity_val_steps=0,
             enable_progress_bar=progress,
             enable_model_summary=False,
