@@ -95,8 +95,9 @@ def responses(
 def band_counts(model: nn.Module, sample: Tensor, steps: bool = False) -> dict[str, int]:
     """Places on the frequency axis of every area that has one.
 
-    An area is known to have one if its activity equals, value for value, the flattened output
-    ``(batch, channel, band, frame)`` of a module within the model.
+    A model may say it by its attribute ``bands``, places by area. Else an area is known to have an
+    axis if its activity equals, value for value, the flattened output ``(batch, channel, band,
+    frame)`` of a module within the model.
 
     Parameters
     ----------
@@ -111,6 +112,11 @@ def band_counts(model: nn.Module, sample: Tensor, steps: bool = False) -> dict[s
     dict of int
         Unit ``i`` of such an area lies at place ``i % count``.
     """
+    known = getattr(model, "bands", None)
+    if known is not None:
+        with torch.inference_mode():
+            layers = areas_of(model, sample, steps)[0]
+        return {x: known[x.partition("@")[0]] for x in layers if x.partition("@")[0] in known}
     outputs: list[Tensor] = []
 
     def keep(_module, _inputs, output):

@@ -10,10 +10,11 @@ from torch import nn
 
 from cortexnet import probing
 from cortexnet import receptive_fields as rf
+from cortexnet.controls import fit_fixed_norms, random_weights
 from cortexnet.registry import create_model
 from cortexnet.runs import load_run
-from cortexnet.training import fit_norms
 from cortexnet.tuning import Tuning, ripple_tuning, tone_tuning
+from stimuli import InputError
 from stimuli.genres import GENRES
 from stimuli.music import render_track
 
@@ -53,7 +54,7 @@ class Fields:
     n_bands: dict[str, int]
 
 
-def load_model(source: str, seed: int = 0) -> tuple[nn.Module, bool]:
+def load_model(source: str, seed: int = 0, options: dict | None = None) -> tuple[nn.Module, bool]:
     """A trained run, or a model with random weights and norms fitted on generated music.
 
     Parameters
@@ -62,6 +63,8 @@ def load_model(source: str, seed: int = 0) -> tuple[nn.Module, bool]:
         Folder of a run or name of a model.
     seed : int
         Of random weights and music.
+    options : dict, optional
+        Of a model that is not a run.
 
     Returns
     -------
@@ -71,18 +74,24 @@ def load_model(source: str, seed: int = 0) -> tuple[nn.Module, bool]:
     Raises
     ------
     InputError
-        If it is neither a run nor a model.
+        If it is neither a run nor a model, or a run is given options.
     """
     if (Path(source) / "card.json").exists():
+        if options:
+            raise InputError(f"{source}: a run has its options already; --option is for models")
         return load_run(Path(source)).model.eval(), True
-    torch.manual_seed(seed)
-    model = create_model(source, n_classes=2).eval()
-    music = (render_track(genre, [seed, i], 3.0) for i, genre in enumerate(GENRES))
-    fit_norms(model, (torch.from_numpy(wave)[None] for wave in music))
-    return model, False
+    model = random_weights(lambda: create_model(source, n_classes=2, **options or {}), seed)
+    fit_fixed_norms(model, (render_track(g, [seed, i], 3.0) for i, g in enumerate(GENRES)))
+    return model.eval(), False
 
 
-def measure(source: str, seed: int = 0, steps: bool = False, report=lambda line: None) -> Fields:
+def measure(
+    source: str,
+    seed: int = 0,
+    steps: bool = False,
+    report=lambda line: None,
+    options: dict | None = None,
+) -> Fields:
     """Measure windows, bandwidths and tuning of every area of a model.
 
     Parameters
@@ -95,8 +104,10 @@ def measure(source: str, seed: int = 0, steps: bool = False, report=lambda line:
         Also the earlier steps of recurrent areas.
     report : callable
         Given a line of text as work goes on.
+    options : dict, optional
+        Of a model that is not a run.
     """
-    model, trained = load_model(source, seed)
+    model, trained = load_model(source, seed, options)
     torch.manual_seed(seed)
     report(f"{source}: integration windows")
     time = rf.time_windows(model, steps=steps, seed=seed)

@@ -45,6 +45,19 @@ def test_a_readout_tells_blobs_apart_and_comes_back_from_its_tensors(kind):
     np.testing.assert_array_equal(logits_of(again, x), expected)
 
 
+def test_a_block_weighs_the_same_however_often_its_units_are_repeated():
+    x, labels = blobs()
+    few, many = x[:, :2], x[:, 2:]
+    tripled = np.hstack([few, few, few, many])
+    once, thrice = RBFReadout(3, blocks=(2, 4)), RBFReadout(3, blocks=(6, 4))
+    once.fit_with(x, labels, **RBFReadout.default)
+    thrice.fit_with(tripled, labels, **RBFReadout.default)
+    np.testing.assert_allclose(logits_of(once, x), logits_of(thrice, tripled), atol=1e-3)
+    plain = RBFReadout(3)
+    plain.fit_with(x, labels, **RBFReadout.default)
+    assert np.abs(logits_of(once, x) - logits_of(plain, x)).max() > 0.01
+
+
 @pytest.mark.parametrize("kind", READOUTS)
 def test_standardisation_is_that_of_the_rows_it_was_fitted_on(kind):
     x, labels = blobs()

@@ -12,7 +12,7 @@ from cortexnet.networks.norm import NORMS, FittedNorm
 from stimuli import InputError
 
 NAMES = ("cortexnet_z", "cortexnet_rt", "cortexnet_s")
-PARAMETERS = {"cortexnet_z": 209_160, "cortexnet_rt": 232_072, "cortexnet_s": 231_944}
+PARAMETERS = {"cortexnet_z": 209_416, "cortexnet_rt": 232_328, "cortexnet_s": 232_200}
 ABLATIONS = (
     {"recurrence": False},
     {"streams": False},
@@ -261,3 +261,46 @@ def test_fitted_norm_equals_the_moments_of_all_batches():
     np.testing.assert_allclose(norm.m2 / norm.count, joined.var(2, correction=0), rtol=1e-9)
     everything = torch.cat([norm(x).permute(1, 2, 0, 3).flatten(2) for x in batches], 2)
     torch.testing.assert_close(everything.mean(2), torch.zeros(4, 3), atol=1e-5, rtol=0)
+
+
+def test_the_decoder_answers_after_its_fit_and_is_kept_in_the_weights():
+    torch.manual_seed(0)
+    model = cortexnet.create_model("cortexnet_s", 2).eval()
+    x = sound(1.0, batch=6)
+    x[::2] *= torch.sin(torch.arange(22050) / 22050 * 2 * torch.pi * 8)
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    with torch.no_grad():
+        features, before = model.fixed(x), model(x)
+        areas = model.forward_areas(x)[0]
+    model.fit_decoder([features[:4], features[4:]], labels)
+    with torch.no_grad():
+        after = model(x)
+        torch.testing.assert_close(after, model.from_fixed(features))
+        assert (after.argmax(1).numpy() == labels).all()
+        assert not torch.allclose(before, after)
+        for name, activity in model.forward_areas(x)[0].items():
+            torch.testing.assert_close(activity, areas[name])
+        other = cortexnet.create_model("cortexnet_s", 2).eval()
+        other.load_state_dict(model.state_dict())
+        torch.testing.assert_close(other(x), after)
+        # Learning goes by the read-out that gradients reach.
+        assert not torch.allclose(model.train().from_fixed(features), after)
+
+
+@pytest.mark.parametrize("plastic", [False, True])
+def test_the_decoder_sees_a1_the_belts_fields_and_what_has_learned(plastic):
+    torch.manual_seed(0)
+    model = cortexnet.create_model("cortexnet_s", 2, plastic=plastic).eval()
+    x = sound(2.0)
+    with torch.no_grad():
+        parts = model._statistics(model.fixed(x)).split(list(model.decoder.blocks), 1)
+        stages = model.stages(x)
+        torch.testing.assert_close(parts[2], model.embed(x))
+    # A1 at the belt's rate is the mean energy of two frames; the fields are not yet z-scored.
+    energy = stages["A1"][0].exp()
+    pairs = torch.cat([energy[..., :1], energy[..., :-1]], 3)[..., ::2] + energy[..., ::2]
+    pairs[..., 0] = 2 * energy[..., 0]
+    expected = (pairs / 2).log().mean(3).flatten(1)
+    torch.testing.assert_close(parts[0], expected, rtol=1e-4, atol=1e-4)
+    normed = model.belt_norm(model._inputs(model.fixed(x))[0])
+    torch.testing.assert_close(stages["fields"][0], normed)

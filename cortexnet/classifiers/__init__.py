@@ -4,14 +4,6 @@ from cortexnet.classifiers import lstm, models  # noqa: F401  they register them
 from cortexnet.classifiers.affine import AffineReadout
 from cortexnet.classifiers.features import FeatureClassifier, LogModulation
 from cortexnet.classifiers.logistic import LogisticReadout
-from cortexnet.classifiers.ridge import RidgeReadout
 from cortexnet.classifiers.svm import RBFReadout
 
-__all__ = [
-    "AffineReadout",
-    "FeatureClassifier",
-    "LogModulation",
-    "LogisticReadout",
-    "RBFReadout",
-    "RidgeReadout",
-]
+__all__ = ["AffineReadout", "FeatureClassifier", "LogModulation", "LogisticReadout", "RBFReadout"]

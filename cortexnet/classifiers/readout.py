@@ -1,5 +1,7 @@
 """What the read-outs of classic classifiers share: standardisation, tensors, inner folds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
@@ -22,6 +24,9 @@ class Readout(nn.Module):
     Parameters
     ----------
     n_classes : int
+    blocks : sequence of int, optional
+        Numbers of features that follow each other and, as a block, have as much variance as any
+        other block: many units of one area then do not drown few of another. Default: one block.
     **fixed
         Hyper-parameters that are given; the others are chosen among `grid` by `fit`.
 
@@ -42,14 +47,14 @@ class Readout(nn.Module):
     default: dict
     buffer_names: tuple[str, ...]
 
-    def __init__(self, n_classes: int, **fixed):
+    def __init__(self, n_classes: int, blocks: Sequence[int] | None = None, **fixed):
         super().__init__()
         for name, value in fixed.items():
             if name not in self.default:
                 raise InputError(f"no option '{name}'; there are {', '.join(self.default)}")
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise InputError(f"{name} = {value!r}: give a number above 0")
-        self.n_classes, self.fixed = n_classes, fixed
+        self.n_classes, self.blocks, self.fixed = n_classes, blocks, fixed
         for name in ("mean", "scale", *self.buffer_names):
             self.register_buffer(name, torch.zeros(0))
 
@@ -91,6 +96,9 @@ class Readout(nn.Module):
         """Fit with given hyper-parameters."""
         features = np.asarray(features, float)
         mean, scale = features.mean(0), features.std(0) + 1e-8
+        if self.blocks is not None:
+            share = features.shape[1] / len(self.blocks)
+            scale *= np.repeat([np.sqrt(size / share) for size in self.blocks], self.blocks)
         found = self.solve((features - mean) / scale, labels, **setting)
         for name, value in {"mean": mean, "scale": scale, **found}.items():
             setattr(self, name, torch.as_tensor(value, dtype=torch.float32))

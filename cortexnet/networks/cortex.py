@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cortexnet.classifiers.ridge import RidgeReadout
+from cortexnet.classifiers.svm import RBFReadout
 from cortexnet.frontends.cochleagram import Cochleagram
 from cortexnet.networks.areas import A1, WINDOWS, Area, BeltFields
 from cortexnet.networks.jitter import random_gain, random_masks
@@ -32,9 +32,10 @@ class CortexNet(nn.Module):
     one. There is no path from A1 to the parabelt but through the belt.
 
     It learns by the error of a linear read-out of mean and SD over time of the units that learn.
-    What then answers is `decoder`, a ridge read-out of these and of the means of the belt's fields,
-    fitted in closed form to all segments of training and validation clips (as Kang et al. 2020,
-    ICLR, part learning to represent from learning to classify).
+    What then answers is `decoder`, a kernel machine that compares sounds by A1, by the fields of
+    the belt and by the units that learn, each with a third of the say, fitted to all segments of
+    training and validation clips (Kang et al. 2020, ICLR, part learning to represent from learning
+    to classify in the same way).
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ class CortexNet(nn.Module):
         In anatomical order.
     steps : dict of str to int
         Recurrent steps of each.
+    bands : dict of str to int
+        Places on the frequency axis of the areas that have one; unit i lies at place i % bands.
     fixed_rate : float
         Frames a second of `fixed`, Hz.
 
@@ -127,6 +130,9 @@ class CortexNet(nn.Module):
         self.fields = BeltFields(self.a1.fast_tuning, density / 3, kernels, plastic)
         self.n_bands = -(-self.frontend.n_bands // LATE_BANDS)
         n_in = self.fields.n_units + (groups * LATE_BANDS if bypass else 0)
+        self.bands = {
+            "A1": -(-self.frontend.n_bands // 3), "belt": self.n_bands, "parabelt": self.n_bands
+        }  # fmt: skip
         self.belt_norm = FittedNorm(n_in, self.n_bands)
         self.belt = Area(n_in, width, (1, 1), counts[0], norm, groups)
         # 3 bands of 1.2 octaves, beside the 2.1 octaves that a unit of the belt hears.
@@ -142,19 +148,29 @@ class CortexNet(nn.Module):
         self.readout = nn.Sequential(
             nn.BatchNorm1d(8 * width), nn.Dropout(dropout), nn.Linear(8 * width, n_classes)
         )
-        self.decoder = RidgeReadout(n_classes, (n_in * self.n_bands, 8 * width))
+        # Not chosen by inner folds: to units that have learned from them, all folds look easy.
+        blocks = self.a1.n_units * self.bands["A1"], n_in * self.n_bands, 8 * width
+        self.decoder = RBFReadout(n_classes, blocks=blocks, **RBFReadout.default)
 
     def fixed(self, waveform: Tensor) -> Tensor:
-        """What comes before learning: fields of the belt, or the cochleagram of a plastic network.
+        """What comes before learning: belt input and A1, or a plastic network's cochleagram.
 
         ``(batch, samples)`` to ``(batch, frame, unit)`` at `fixed_rate`.
         """
         x = self.frontend(waveform) / TYPICAL_SD
-        return x.mT if self.plastic else self._belt_input(x).flatten(1, 2).mT
+        return (x if self.plastic else self._before_learning(x)).mT
 
-    def _belt_input(self, x: Tensor) -> Tensor:
+    def _before_learning(self, x: Tensor) -> Tensor:
+        """Units of the belt's input, then those of A1, at the rate of the belt."""
+        a1 = self.a1(x)
+        belt = self._belt_input(x, a1).flatten(1, 2)
+        # A frame of the belt ends with the first of the two frames of A1 that it spans.
+        slow = F.avg_pool2d(F.pad(a1.exp(), (1, 0, 0, 0), mode="replicate"), (1, 2)).log()
+        return torch.cat([belt, slow.flatten(1, 2)], 1)
+
+    def _belt_input(self, x: Tensor, a1: Tensor) -> Tensor:
         """Log energy of the fields, and the bypass, ``(batch, unit, band, frame)``."""
-        fields = self.fields(self.a1(x))
+        fields = self.fields(a1)
         if not self.bypass:
             return fields
         n_frames = fields.shape[-1]
@@ -165,12 +181,14 @@ class CortexNet(nn.Module):
         parts = (caudal, past_a1, rostral, past_a1) if self.belt.groups == 2 else (fields, past_a1)
         return torch.cat(parts, 1)
 
-    def _states(self, features: Tensor) -> dict[str, list[Tensor]]:
+    def _inputs(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The belt's input ``(batch, unit, band, frame)`` and A1 ``(batch, unit, frame)``."""
+        units = self._before_learning(features.mT) if self.plastic else features.mT
+        belt, a1 = units.tensor_split([self.decoder.blocks[1]], 1)
+        return belt.unflatten(1, (-1, self.n_bands)), a1
+
+    def _states(self, x: Tensor) -> dict[str, list[Tensor]]:
         """Activity of the belt's input and of every area that learns at every step."""
-        if self.plastic:
-            x = self._belt_input(features.mT)
-        else:
-            x = features.mT.unflatten(1, (-1, self.n_bands))
         vary = self.training and self.jitter > 0
         if vary:  # the fields see the square root of A1's energy
             x = x + 0.5 * random_gain(len(x), 0.3 * self.jitter).to(x)
@@ -215,7 +233,7 @@ class CortexNet(nn.Module):
     def stages(self, waveform: Tensor) -> dict[str, list[Tensor]]:
         """Every area and the belt's fields at every step, ``(batch, unit, band, frame)``."""
         a1 = self.a1(self.frontend(waveform) / TYPICAL_SD)
-        return {"A1": [a1], **self._states(self.fixed(waveform))}
+        return {"A1": [a1], **self._states(self._inputs(self.fixed(waveform))[0])}
 
     def _moments(self, states: dict[str, list[Tensor]]) -> Tensor:
         moments = []
@@ -225,9 +243,10 @@ class CortexNet(nn.Module):
         return torch.cat(moments, 1)
 
     def _statistics(self, features: Tensor) -> Tensor:
-        """What the decoder sees: means of the belt's input, moments of the units that learn."""
-        states = self._states(features)
-        return torch.cat([states["fields"][0].mean(3).flatten(1), self._moments(states)], 1)
+        """What the decoder sees: means of A1 and the belt's input, moments of what has learned."""
+        belt, a1 = self._inputs(features)
+        means = a1.mean(2), belt.mean(3).flatten(1)
+        return torch.cat([*means, self._moments(self._states(belt))], 1)
 
     def fit_decoder(self, batches, labels: np.ndarray, groups=None, clips=None) -> dict:
         """Fit the decoder to segments; see `cortexnet.classifiers.readout.Readout.fit`.
@@ -247,12 +266,12 @@ class CortexNet(nn.Module):
     def from_fixed(self, features: Tensor) -> Tensor:
         """Logits ``(batch, n_classes)`` of features ``(batch, frame, unit)``."""
         if self.training or not self.decoder.is_fitted:
-            return self.readout(self._moments(self._states(features)))
+            return self.readout(self._moments(self._states(self._inputs(features)[0])))
         return self.decoder(self._statistics(features))
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Mean and SD over time of the units that learn, ``(batch, 8 * width)``."""
-        return self._moments(self._states(self.fixed(waveform)))
+        return self._moments(self._states(self._inputs(self.fixed(waveform))[0]))
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits ``(batch, n_classes)`` of waveforms ``(batch, samples)``."""

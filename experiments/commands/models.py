@@ -32,6 +32,12 @@ def models(
     out: Annotated[
         Path | None, typer.Option(help="Folder for receptive_fields.json and figures.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="Of the model, with --receptive-fields; repeatable."
+        ),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -41,10 +47,11 @@ def models(
     if receptive_fields:
         if name is None:
             raise InputError("--receptive-fields: give the name of a model or the folder of a run")
-        _receptive_fields(name, steps, out, seed, as_json)
+        _receptive_fields(name, steps, out, option or [], seed, as_json)
         return
-    if steps or out is not None:
-        raise InputError(f"{'--steps' if steps else '--out'} goes with --receptive-fields; add it")
+    for flag, given in (("--steps", steps), ("--out", out is not None), ("--option", option)):
+        if given:
+            raise InputError(f"{flag} goes with --receptive-fields; add it")
     from cortexnet.cost import list_costs
     from cortexnet.registry import find_model, list_models
 
@@ -63,19 +70,24 @@ def models(
     Console(width=160).print(table)
 
 
-def _receptive_fields(name: str, steps: bool, out: Path | None, seed: int, as_json: bool) -> None:
+def _receptive_fields(
+    name: str, steps: bool, out: Path | None, option: list[str], seed: int, as_json: bool
+) -> None:
     from cortexnet.runs import write_json
+    from experiments.commands.recipes import parse_option
     from experiments.provenance import write_provenance
     from experiments.receptive_fields import measure, summary, table_rows
 
-    fields = measure(name, seed, steps, say)
+    options = dict(parse_option(text) for text in option)
+    fields = measure(name, seed, steps, say, options)
     result = summary(fields)
     if out is not None:
         from experiments.receptive_figures import write_figures
 
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "receptive_fields.json", result)
-        write_provenance(out, {"model": name, "steps": steps, "seed": seed})
+        settings = {"model": name, "options": options, "steps": steps, "seed": seed}
+        write_provenance(out, settings)
         write_figures(fields, result, out)
         say(f"{out}: receptive_fields.json and figures")
     if as_json:
