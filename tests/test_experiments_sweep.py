@@ -251,9 +251,9 @@ def test_each_model_is_compared_with_its_own_best():
 
 
 def test_sign_flips_are_exact_for_few_groups_and_keep_groups_together():
-    assert sign_flip_p([1, 1, 1, 1], "abcd") == 2 / 2**4
-    assert sign_flip_p([1, 1, 1, 1], "aabb") == 2 / 2**2
-    assert sign_flip_p([0, 0], "ab") == 1
+    assert sign_flip_p([1, 1, 1, 1], list("abcd")) == 2 / 2**4
+    assert sign_flip_p([1, 1, 1, 1], list("aabb")) == 2 / 2**2
+    assert sign_flip_p([0, 0], ["a", "b"]) == 1
     rng = np.random.default_rng(0)
     null = [sign_flip_p(rng.normal(size=30), range(30), 500, seed) for seed in range(200)]
     assert 0.01 < np.mean(np.array(null) <= 0.05) < 0.1
