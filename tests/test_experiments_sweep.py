@@ -143,7 +143,7 @@ def test_a_cell_that_fails_is_noted_and_shown_and_the_others_go_on(tiny, tiny_cl
     page = Page(build_report(tmp_path).read_text(encoding="utf-8"))
     assert "Sweeps" in page.headings and "failed" in page.drawn
     assert page.tables["sweep0.csv"][1]["state"].startswith("failed: ")
-    with pytest.raises(InputError, match="every cell failed; .*nan"):
+    with pytest.raises(InputError, match=r"every cell failed; .*nan"):
         worse = grid(recipe={"optimizer": "sgd", "schedule": "constant"},
                      grid={"learning_rate": [1e38]})  # fmt: skip
         run_sweep(worse, tiny_clips, tmp_path / "worse", sample_rate=RATE)
