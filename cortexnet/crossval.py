@@ -148,7 +148,7 @@ def crossval(
     predictions = pd.concat(tables, ignore_index=True)
     predictions = predictions.assign(unit=predictions["clip_id"].map(units))
     pooled = [np.concatenate(part) for part in zip(*segments, strict=True)]
-    result = accuracy_report(*pooled, labels) | _over_seeds(predictions, len(clips))
+    result = accuracy_report(*pooled, labels) | over_seeds(predictions, len(clips))
     result |= {
         "model": name,
         "folds": summaries,
@@ -165,8 +165,20 @@ def crossval(
     return result
 
 
-def _over_seeds(predictions, n_clips) -> dict:
-    """Accuracy over seeds, with intervals that do not count a clip once for every seed."""
+def over_seeds(predictions: pd.DataFrame, n_clips: int) -> dict:
+    """Accuracy over seeds, with intervals that do not count a clip once for every seed.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        clip_id, label, predicted, unit, seed.
+    n_clips : int
+
+    Returns
+    -------
+    dict
+        ``clip_accuracy, clip_interval, group_interval, n_clips, seeds, seed_sd`` as of `crossval`.
+    """
     right = (predictions["label"] == predictions["predicted"]).astype(float)
     by_clip = right.groupby(predictions["clip_id"]).mean()
     units = predictions.groupby("clip_id")["unit"].first()

@@ -1,5 +1,7 @@
 """Two models on the same clips, and one model over groups of clips."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
@@ -56,9 +58,10 @@ def paired_difference(
     Returns
     -------
     dict
-        ``difference`` (first - second), ``interval`` (95 %, bootstrap over units), ``n_clips``,
-        ``seeds`` of both, and where each has a single one ``only_first``, ``only_second`` and the
-        two-sided ``p`` of the exact test of McNemar (1947, Psychometrika 12, 153-157).
+        ``difference`` (first - second), ``interval`` (95 %, bootstrap over units), ``unit_p``
+        (`sign_flip_p` over units), ``n_clips``, ``seeds`` of both, and where each has a single one
+        ``only_first``, ``only_second`` and the two-sided ``p`` of the exact test of McNemar (1947,
+        Psychometrika 12, 153-157).
 
     Raises
     ------
@@ -75,6 +78,7 @@ def paired_difference(
     result = {
         "difference": float(difference.mean()),
         "interval": list(group_interval(difference, a["unit"], n_boot=n_boot, seed=seed)),
+        "unit_p": sign_flip_p(difference, a["unit"], n_boot, seed),
         "n_clips": len(a),
         "seeds": n_seeds,
     }
@@ -83,6 +87,61 @@ def paired_difference(
         p = float(binomtest(only[0], sum(only)).pvalue) if sum(only) else 1.0
         result |= {"only_first": only[0], "only_second": only[1], "p": p}
     return result
+
+
+EXACT_UNITS = 12  # up to which all signs are tried
+
+
+def sign_flip_p(values, groups, n_flips: int = N_BOOT, seed: int = 0) -> float:
+    """Two-sided p of a mean paired difference of 0, the signs of whole groups flipped at random.
+
+    If two models are equally good, each may as well have had the other's results in any group of
+    clips. Clips of a group are right or wrong together, and seeds may be averaged before.
+
+    Parameters
+    ----------
+    values : (n_clips,) float
+        Differences.
+    groups : (n_clips,) array
+    n_flips : int
+    seed : int
+
+    Returns
+    -------
+    float
+        Exact where at most twelve groups differ, else (count + 1) / (n_flips + 1).
+
+    References
+    ----------
+    Fisher (1935), The Design of Experiments, section 21; Phipson & Smyth (2010), Stat. Appl. Genet.
+    Mol. Biol. 9, 39, for the count.
+    """
+    _, where = np.unique(np.asarray(groups, str), return_inverse=True)
+    sums = np.bincount(where, values)
+    sums = sums[sums != 0]
+    if len(sums) <= EXACT_UNITS:
+        signs = np.array(list(itertools.product((-1, 1), repeat=len(sums))))
+    else:
+        signs = np.random.default_rng(seed).choice((-1, 1), (n_flips, len(sums)))
+    # Rounding must not make equal sums differ.
+    count = int((np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9).sum())
+    if len(sums) <= EXACT_UNITS:
+        return count / len(signs)
+    return (count + 1) / (n_flips + 1)
+
+
+def holm(p) -> np.ndarray:
+    """p values corrected for their number, step down: (n,) to (n,), in the same order.
+
+    References
+    ----------
+    Holm (1979), Scand. J. Stat. 6, 65-70.
+    """
+    p = np.asarray(p, float)
+    order = np.argsort(p)
+    corrected = np.empty(len(p))
+    corrected[order] = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    return np.minimum(corrected, 1)
 
 
 def _n_seeds(table) -> int:

@@ -132,7 +132,7 @@ def train_run(
         "labels": labels,
         "sample_rate": sample_rate,
         "recipe": dataclasses.asdict(recipe),
-        "clips_sha256": _table_hash(clips),
+        "clips_sha256": table_hash(clips),
     }
     folder.mkdir(parents=True, exist_ok=True)
     check_settings(folder, settings)
@@ -237,7 +237,8 @@ def write_json(path: Path, value: dict) -> None:
         partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _table_hash(clips: pd.DataFrame) -> str:
+def table_hash(clips: pd.DataFrame) -> str:
+    """SHA-256 over what of a clip table matters to training: clips, labels, groups, sides."""
     columns = ["clip_id", "label", "group", "split", "start", "end", "fade"]
     return hashlib.sha256(clips.reindex(columns=columns).to_csv(index=False).encode()).hexdigest()
 

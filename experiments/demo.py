@@ -4,30 +4,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
-
 from cortexnet.activations import extract
 from cortexnet.cost import list_costs
 from cortexnet.heldout import evaluate_run
 from cortexnet.recipe import Recipe
 from cortexnet.runs import train_run, write_json
 from experiments.encode import bids_responses, bids_subjects, encode, open_stores
-from experiments.miniature import reference_network, write_miniature
+from experiments.miniature import clip_table, reference_network, write_miniature
 from experiments.report import build_report
-from stimuli import ds003720, load_clips
 from stimuli.miniature import Layout
 
 MODELS = ("cortexnet_z", "cnn2d_4l", "scattering_svm")
 # A budget for 80 tracks on two cores: cortexnet_z settles in it, the CNN does not.
 RECIPES = {"cortexnet_z": {"epochs": 16}, "cnn2d_4l": {"epochs": 10, "batch_size": 8}}
-
-
-def clip_table(root: Path) -> pd.DataFrame:
-    """Tracks outside the scanner to train on, the clips heard in it to test on."""
-    heard = ds003720.unique_clips(ds003720.load(root / "bids", root)).assign(split="test")
-    tracks = load_clips(root / "genres")
-    outside = tracks[~tracks["track"].isin(heard["track"])].assign(split="")
-    return pd.concat([outside, heard], ignore_index=True)
 
 
 def run_demo(

@@ -13,7 +13,7 @@ import encoding
 from cortexnet.activations import bin_means, count_bins, layer_activity
 from cortexnet.runs import weights_hash, write_json
 from experiments.models import Sounds, untrained
-from stimuli import InputError, ds003720
+from stimuli import InputError, ds003720, load_clips
 from stimuli.clips import waveform
 from stimuli.miniature import Layout, write_sounds_and_events
 
@@ -67,6 +67,14 @@ def write_miniature(out: Path, layout: str | Layout = "small", seed: int = 0) ->
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return truth
+
+
+def clip_table(root: Path) -> pd.DataFrame:
+    """Tracks outside the scanner to train on, the clips heard in it to test on."""
+    heard = ds003720.unique_clips(ds003720.load(root / "bids", root)).assign(split="test")
+    tracks = load_clips(root / "genres")
+    outside = tracks[~tracks["track"].isin(heard["track"])].assign(split="")
+    return pd.concat([outside, heard], ignore_index=True)
 
 
 def _write_responses(root: Path, seed: int) -> dict:

@@ -35,6 +35,12 @@ class Tiny(nn.Module):
         energy = torch.fft.rfft(frames).abs().square()[..., 1:]
         return torch.log(energy.unflatten(2, (32, -1)).mean(3) + 1e-4)
 
+    def forward_areas(self, waveform):
+        bands = self.fixed(waveform)
+        hidden = torch.relu(self.hidden(bands))
+        ends = np.arange(1, bands.shape[1] + 1) / self.fixed_rate
+        return dict(zip(self.areas, (bands, hidden), strict=True)), dict.fromkeys(self.areas, ends)
+
     def from_fixed(self, features):
         x = self.input_norm(features.transpose(1, 2)[:, None])[:, 0].transpose(1, 2)
         x = self.norm(torch.relu(self.hidden(x)).transpose(1, 2))
@@ -58,8 +64,8 @@ class TinyWave(nn.Module):
         self.sample_rate = sample_rate
         self.net = Tiny(n_classes, sample_rate, **options)
 
-    def stages(self, waveform):
-        return {"logits": self.net(waveform)}
+    def forward_areas(self, waveform):
+        return self.net.forward_areas(waveform)
 
     def forward(self, waveform):
         if self.training and TinyWave.fuse is not None:

@@ -17,12 +17,14 @@ from experiments.report import (
     notes,
     provenance_tables,
     retrieval_tables,
+    sweep_figures,
+    sweep_tables,
     text,
 )
 from experiments.report.collect import collect
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
-from experiments.report.records import Results, Subject
+from experiments.report.records import Results, Subject, Sweep
 from experiments.report.recovery import recoveries
 
 TITLE = "auditory-cortexnet report"
@@ -36,7 +38,7 @@ def build_report(folder: Path, title: str | None = None) -> Path:
     folder : Path
         Read recursively; files are known by their names (``evaluation.json``, ``crossval.json``,
         ``results.json`` of encoding, ``nh2015.json``, ``search.json``, ``recommend.json``,
-        ``retrieval.json``, ``models.json``, ``truth.json``, ``timings.json``,
+        ``retrieval.json``, ``sweep.json``, ``models.json``, ``truth.json``, ``timings.json``,
         ``provenance.json``).
     title : str, optional
         Default: "auditory-cortexnet report".
@@ -74,6 +76,7 @@ def render(results: Results, title: str) -> str:
         summary=text.summary(results),
         notes=notes.how_to_read(results),
         classification=_classification(results) if results.classifiers else None,
+        sweeps=[_sweep(sweep, f"sweep{i}") for i, sweep in enumerate(results.sweeps)],
         brain=_brain(results) if results.subjects else None,
         sounds=_sounds(results) if results.benchmark else None,
         retrieval=_retrieval(results) if results.searches or results.retrievals else None,
@@ -103,6 +106,18 @@ def _classification(results: Results) -> dict:
             classification_tables.classes(rows),
             classification_tables.folds(rows),
         ),
+    }
+
+
+def _sweep(sweep: Sweep, slug: str) -> dict:
+    return {
+        "title": sweep.label,
+        "sentences": sweep.sentences,
+        "pictures": [
+            (model, sweep_figures.accuracy(sweep, cells, f"{slug}-{i}"))
+            for i, (model, cells) in enumerate(sweep_figures.panels(sweep).items())
+        ],
+        "table": sweep_tables.cells(sweep, slug),
     }
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from experiments.report.parse import PARSERS, parse, read_json
-from experiments.report.records import Classifier, Results, Retrieval, Subject
+from experiments.report.records import Classifier, Results, Retrieval, Subject, Sweep
 from stimuli import InputError
 
 SEARCHES = ("search.json", "recommend.json")
@@ -34,7 +34,9 @@ def collect(folder: Path) -> Results:
     files = {
         name: [(path, read_json(path)) for path in paths] for name, paths in _find(folder).items()
     }
-    files["evaluation.json"] = _outside_folds(files)
+    for name in ("evaluation.json", "crossval.json"):
+        files[name] = _outside(files[name], files["sweep.json"])
+    files["evaluation.json"] = _outside(files["evaluation.json"], files["crossval.json"])
     files["results.json"] = [(p, v) for p, v in files["results.json"] if _is_encoding(v)]
     for name in ("truth.json", "nh2015.json"):
         files[name] = _same(files[name])
@@ -43,7 +45,7 @@ def collect(folder: Path) -> Results:
         raise InputError(
             f"{folder}: nothing to report; looked in it and below it for evaluation.json, "
             "crossval.json, results.json (of encode), nh2015.json, models.json, search.json, "
-            "recommend.json, retrieval.json"
+            "recommend.json, retrieval.json, sweep.json"
         )
     truth, note = next((value for _, value in records["truth.json"]), ({}, ""))
     return Results(
@@ -55,6 +57,7 @@ def collect(folder: Path) -> Results:
         benchmark=next((value for _, value in records["nh2015.json"]), None),
         searches=[value for name in SEARCHES for _, value in records[name]],
         retrievals=_told_apart(records["retrieval.json"]),
+        sweeps=_told_apart(records["sweep.json"]),
         provenance=[
             (path.parent.relative_to(folder).as_posix(), value)
             for path, value in files["provenance.json"]
@@ -75,10 +78,10 @@ def _find(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _outside_folds(files: dict) -> list:
-    """Evaluations that are not the folds of a cross-validation, which is reported as a whole."""
-    whole = {path.parent for path, _ in files["crossval.json"]}
-    return [(p, v) for p, v in files["evaluation.json"] if not whole & set(p.parent.parents)]
+def _outside(rows: list, whole: list) -> list:
+    """Files that are no part of what is reported as a whole: not below the folder of such a one."""
+    folders = {path.parent for path, _ in whole}
+    return [(path, value) for path, value in rows if not folders & set(path.parent.parents)]
 
 
 def _is_encoding(value) -> bool:
@@ -96,7 +99,7 @@ def _same(rows: list) -> list:
     return rows[:1]
 
 
-def _told_apart(rows: list[tuple[Path, Classifier | Retrieval | Subject]]) -> list:
+def _told_apart(rows: list[tuple[Path, Classifier | Retrieval | Subject | Sweep]]) -> list:
     """Records by name; one that shares name and test with another gets its folder's name too."""
     used = Counter(_identity(record) for _, record in rows)
     return [
@@ -107,5 +110,5 @@ def _told_apart(rows: list[tuple[Path, Classifier | Retrieval | Subject]]) -> li
     ]
 
 
-def _identity(record: Classifier | Retrieval | Subject) -> tuple[str, ...]:
+def _identity(record: Classifier | Retrieval | Subject | Sweep) -> tuple[str, ...]:
     return record.label, getattr(record, "tested_on", "")

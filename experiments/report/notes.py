@@ -62,6 +62,15 @@ def how_to_read(results: Results) -> list[tuple[str, str]]:
                 "to compare; accuracy over segments is shown beside it.",
             ),
         ]
+    if results.sweeps:
+        notes.append(
+            (
+                "Sweeps",
+                "The best of many cells looks better than it is on whatever chose it: the lowest "
+                "validation loss, or worse, the highest accuracy on test clips. Settings that were "
+                "not varied may suit some cells more than others.",
+            )
+        )
     if results.truth:
         notes.append(
             (

@@ -18,6 +18,8 @@ from experiments.report.records import (
     Search,
     Sound,
     Subject,
+    Sweep,
+    SweepCell,
     split_layer,
 )
 from stimuli import InputError
@@ -54,8 +56,8 @@ def parse(path: Path, value):
 
     Returns
     -------
-    Classifier, Subject, Benchmark, Search, Retrieval, {model: cost}, ({region: Planted}, note) or
-    [(step, seconds)]
+    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, {model: cost},
+    ({region: Planted}, note) or [(step, seconds)]
 
     Raises
     ------
@@ -256,6 +258,40 @@ def _score(row: dict) -> RetrievalScore:
     )
 
 
+def _sweep(_: Path, value: dict) -> Sweep:
+    return Sweep(
+        label=value["title"],
+        axes=value["axes"],
+        folds=value["folds"],
+        ranked_by=value["ranked_by"],
+        cells=[_cell(row) for row in value["cells"]],
+        sentences=value["summary"],
+    )
+
+
+def _cell(row: dict) -> SweepCell:
+    plain = ("reason", "rank", "valid_loss", "clip_accuracy", "chance", "seed_sd", "parameters",
+             "seconds")  # fmt: skip
+    against = row["against_best"] or {}
+    return SweepCell(
+        name=row["name"],
+        model=row["model"],
+        axes=row["axes"],
+        status=row["status"],
+        interval=_pair(row.get("clip_interval")),
+        seeds=[seed["clip_accuracy"] for seed in row.get("seeds", [])],
+        difference=against.get("difference"),
+        difference_interval=_pair(against.get("interval")),
+        p=against.get("p_holm"),
+        clear=against.get("clear"),
+        **{name: row.get(name) for name in plain},
+    )
+
+
+def _pair(values) -> tuple[float, float] | None:
+    return None if values is None else (values[0], values[1])
+
+
 PARSERS = {
     "evaluation.json": _evaluation,
     "crossval.json": _crossval,
@@ -267,4 +303,5 @@ PARSERS = {
     "search.json": _search,
     "recommend.json": _search,
     "retrieval.json": _retrieval,
+    "sweep.json": _sweep,
 }

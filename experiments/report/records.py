@@ -260,6 +260,62 @@ class Retrieval:
 
 
 @dataclass(frozen=True)
+class SweepCell:
+    """One cell of a sweep; what was not trained to the end has no numbers.
+
+    Attributes
+    ----------
+    name, model : str
+    axes : {axis: value}
+    status : "done", "failed" or "pending", with its reason
+    seeds : clip accuracy of every seed
+    difference, difference_interval, p, clear : against the best of the model, or of all
+    """
+
+    name: str
+    model: str
+    axes: dict
+    status: str
+    reason: str | None = None
+    rank: int | None = None
+    valid_loss: float | None = None
+    clip_accuracy: float | None = None
+    interval: tuple[float, float] | None = None
+    chance: float | None = None
+    seeds: list[float] = field(default_factory=list)
+    seed_sd: float | None = None
+    difference: float | None = None
+    difference_interval: tuple[float, float] | None = None
+    p: float | None = None
+    clear: bool | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of models and settings on the same clips.
+
+    Attributes
+    ----------
+    label : str
+        Its title, with its folder where two would look alike.
+    axes : {axis: values}, the model first
+    folds : int, 0 for one set of test clips
+    ranked_by : "validation" or "test"
+    cells : list of SweepCell, the best first
+    sentences : list of str
+    """
+
+    label: str
+    axes: dict[str, list]
+    folds: int
+    ranked_by: str
+    cells: list[SweepCell]
+    sentences: list[str]
+
+
+@dataclass(frozen=True)
 class Results:
     """All that a folder of results holds.
 
@@ -273,6 +329,7 @@ class Results:
     benchmark : Benchmark or None
     searches : list of Search
     retrievals : list of Retrieval
+    sweeps : list of Sweep
     provenance : list of (folder, dict), the outermost first
     timings : list of (step, seconds)
     """
@@ -285,6 +342,7 @@ class Results:
     benchmark: Benchmark | None
     searches: list[Search]
     retrievals: list[Retrieval]
+    sweeps: list[Sweep]
     provenance: list[tuple[str, dict]]
     timings: list[tuple[str, float]]
 
