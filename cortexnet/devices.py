@@ -1,5 +1,6 @@
 """Where a model is trained: device, processes, and which of them writes."""
 
+import contextlib
 import os
 
 import torch
@@ -54,6 +55,21 @@ def trainer_devices(name: str, processes: int) -> dict:
         "devices": processes,
         "use_distributed_sampler": False,
     } | where
+
+
+@contextlib.contextmanager
+def tensors_by_name():
+    """Hand tensors to new processes by names in shared memory, not by open files.
+
+    Open files of large data sets run into the limit of their number, and a process that cannot
+    open one dies while its parent waits for it for ever.
+    """
+    before = torch.multiprocessing.get_sharing_strategy()
+    torch.multiprocessing.set_sharing_strategy("file_system")
+    try:
+        yield
+    finally:
+        torch.multiprocessing.set_sharing_strategy(before)
 
 
 def launched_outside() -> bool:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 from torch.utils.data import DataLoader
 
-from cortexnet.devices import trainer_devices
+from cortexnet.devices import tensors_by_name, trainer_devices
 from cortexnet.fixed import has_fixed
 from cortexnet.mixing import SpecAugment
 from cortexnet.recipe import Recipe
@@ -138,7 +138,7 @@ def _fit(task, data, keep, progress, **trainer_options):
             enable_model_summary=False,
             **trainer_options,
         )
-        with _masked(task.model, task.recipe, task.mixing):
+        with _masked(task.model, task.recipe, task.mixing), tensors_by_name():
             begun = keep.last if keep.last.exists() else None
             try:
                 trainer.fit(task, datamodule=data, ckpt_path=begun, weights_only=True)
