@@ -1,5 +1,7 @@
 """Several processes train as one; what they log can be read elsewhere."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,9 +25,13 @@ def curve(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny_wave", "tiny_fixed"])
 def test_two_processes_train_the_weights_of_one(tiny, tiny_clips, tmp_path, name):
-    """gloo on the CPU; sums of gradients differ in their order alone."""
+    """gloo on the CPU; sums of gradients differ in their order alone.
+
+    By gradient descent as it is: AdamW divides by gradients that may be mere rounding.
+    """
+    recipe = dataclasses.replace(RECIPE, optimizer="sgd", learning_rate=0.05)
     one, two = (
-        train_run(name, tiny_clips, tmp_path / str(n), RECIPE, 0.25, RATE, PLAIN, devices=n)
+        train_run(name, tiny_clips, tmp_path / str(n), recipe, 0.25, RATE, PLAIN, devices=n)
         for n in (1, 2)
     )
     pd.testing.assert_frame_equal(curve(one), curve(two), rtol=1e-4)
