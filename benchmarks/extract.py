@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-MODELS = ("cortexnet_z", "cnn2d_4l")
+MODELS = ("cortexnet_s", "cnn2d_4l")
 RATE = 22050
 TRACKS = 20  # pieces of music that are rendered; the other clips are noise and mixtures
 
