@@ -12,9 +12,7 @@ from experiments.commands.options import Json, Seed, say, show
 app = typer.Typer()
 
 
-@app.command(
-    epilog="Examples: cortexnet models --json; cortexnet models cortexnet_z --receptive-fields"
-)
+@app.command(epilog="Example: cortexnet models cortexnet_s --receptive-fields --out fields")
 def models(
     name: Annotated[
         str | None, typer.Argument(help="A name or pattern; with --receptive-fields also a run.")
