@@ -46,7 +46,7 @@ def paint_panel(axes, sweep: Sweep, cells: list[SweepCell]) -> None:
     """Paint cells on matplotlib axes.
 
     A dot is the mean over seeds with its interval, small circles are seeds, a ring marks the cell
-    that ranks first of those shown.
+    that ranks first of those shown, a star one that differs from it beyond noise.
     """
     names = list(sweep.axes)[1:] or ["model"]
     colours = palette([str(value) for value in sweep.axes[names[0]]])
@@ -67,7 +67,7 @@ def paint_panel(axes, sweep: Sweep, cells: list[SweepCell]) -> None:
         if cell is best:
             axes.plot(middle, row, "o", mfc="none", mec=INK, ms=11, mew=1)
         axes.plot(middle, row, marker, color=colour, ms=6)
-        if cell.clear:
+        if cell.clear and cell is not best:  # compared with the ring, not with other models
             axes.text(100 * cell.interval[1] + 1, row, "*", va="center")
     if chance is not None:
         axes.axvline(100 * chance, color=INK, lw=1, ls="--", zorder=0.5)
