@@ -153,12 +153,12 @@ def _print_scores(result: dict) -> None:
         box=None,
     )  # fmt: skip
     for name, row in [("all", result), *result["per_label"].items()]:
-        low, high = row["interval"] or (float("nan"), float("nan"))
+        interval = row["interval"]
         table.add_row(
             name,
             str(row["n_queries"]),
             f"{row['mean_average_precision']:.3f}",
-            f"[{low:.3f}, {high:.3f}]",
+            "-" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]",
             f"{row['chance']:.3f}",
             *(f"{row['hit_rate'][k]['rate']:.3f} ({row['hit_rate'][k]['chance']:.3f})" for k in ks),
         )
