@@ -232,8 +232,9 @@ class CortexNet(nn.Module):
 
     def stages(self, waveform: Tensor) -> dict[str, list[Tensor]]:
         """Every area and the belt's fields at every step, ``(batch, unit, band, frame)``."""
-        a1 = self.a1(self.frontend(waveform) / TYPICAL_SD)
-        return {"A1": [a1], **self._states(self._inputs(self.fixed(waveform))[0])}
+        x = self.frontend(waveform) / TYPICAL_SD
+        a1 = self.a1(x)
+        return {"A1": [a1], **self._states(self._belt_input(x, a1))}
 
     def _moments(self, states: dict[str, list[Tensor]]) -> Tensor:
         moments = []
