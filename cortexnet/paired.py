@@ -84,9 +84,19 @@ def paired_difference(
     }
     if n_seeds == [1, 1]:
         only = int((difference > 0).sum()), int((difference < 0).sum())
-        p = float(binomtest(only[0], sum(only)).pvalue) if sum(only) else 1.0
-        result |= {"only_first": only[0], "only_second": only[1], "p": p}
+        result |= {"only_first": only[0], "only_second": only[1], "p": mcnemar_p(*only)}
     return result
+
+
+def mcnemar_p(only_first: int, only_second: int) -> float:
+    """Two-sided p of the exact McNemar test, from the clips that only one of two models has right.
+
+    References
+    ----------
+    McNemar (1947), Psychometrika 12, 153-157; here with binomial probabilities.
+    """
+    n = only_first + only_second
+    return float(binomtest(only_first, n).pvalue) if n else 1.0
 
 
 EXACT_UNITS = 12  # up to which all signs are tried

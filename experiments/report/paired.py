@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
-
+from cortexnet.paired import mcnemar_p
 from experiments.report.records import Classifier
 
 
@@ -19,12 +18,7 @@ class Pair:
 
 
 def paired(first: Classifier, second: Classifier) -> Pair | None:
-    """Compare two models clip by clip; None unless both were given the same clips.
-
-    References
-    ----------
-    McNemar (1947), Psychometrika 12, 153-157; here with binomial probabilities.
-    """
+    """Compare two models clip by clip; None unless both were given the same clips."""
     if first.predictions is None or second.predictions is None:
         return None
     both = first.predictions.merge(
@@ -35,6 +29,5 @@ def paired(first: Classifier, second: Classifier) -> Pair | None:
     right = [both[f"predicted_{which}"] == both["label"] for which in ("first", "second")]
     only_first = int((right[0] & ~right[1]).sum())
     only_second = int((right[1] & ~right[0]).sum())
-    n = only_first + only_second
-    p = float(binomtest(only_first, n).pvalue) if n else 1.0
+    p = mcnemar_p(only_first, only_second)
     return Pair(first, second, only_first, only_second, p)
