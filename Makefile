@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup test demo lint bench
+.PHONY: setup test demo lint docs bench
 setup: $(STAMP)
 
 $(STAMP): setup.cfg constraints.txt
@@ -18,6 +18,9 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -P -m mkdocs build --strict --quiet
 
 demo: $(STAMP)
 	$(BIN)/cortexnet demo --out demo-results
