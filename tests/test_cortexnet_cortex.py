@@ -12,7 +12,7 @@ from cortexnet.networks.norm import NORMS, FittedNorm
 from stimuli import InputError
 
 NAMES = ("cortexnet_z", "cortexnet_rt", "cortexnet_s")
-PARAMETERS = {"cortexnet_z": 209_416, "cortexnet_rt": 232_328, "cortexnet_s": 232_200}
+PARAMETERS = {"cortexnet_z": 620_488, "cortexnet_rt": 243_848, "cortexnet_s": 687_240}
 ABLATIONS = (
     {"recurrence": False},
     {"streams": False},
@@ -173,11 +173,16 @@ def test_streams_meet_in_t23_and_not_before():
     assert not torch.allclose(whole["T2/T3"][-1], rostral["T2/T3"][-1])
 
 
-def test_caudal_fields_prefer_fast_sweeps_and_coarse_spectra():
-    fields = cortexnet.create_model("cortexnet_s", 2).fields
-    tuning = np.array(cortexnet.create_model("cortexnet_s", 2).a1.fast_tuning)
+@pytest.mark.parametrize(("windows", "shared"), [("wide", 0), ("strict", 2)])
+def test_caudal_fields_prefer_fast_sweeps_and_coarse_spectra(windows, shared):
+    model = cortexnet.create_model("cortexnet_s", 2, windows=windows)
+    fields, tuning = model.fields, np.array(model.a1.tuning)
     rate, scale = tuning[:, 0], tuning[:, 1]
-    assert sorted(fields.caudal + fields.rostral) == list(range(len(tuning)))
+    assert set(fields.caudal + fields.rostral) == set(range(len(tuning)))
+    assert len(set(fields.caudal) & set(fields.rostral)) == shared
+    assert len(fields.caudal) == len(fields.rostral)
+    sweep = rate / scale
+    assert sweep[fields.caudal].min() >= sweep[fields.rostral].max() / 2
     assert rate[fields.caudal].mean() > rate[fields.rostral].mean()
     assert scale[fields.caudal].mean() < scale[fields.rostral].mean()
 

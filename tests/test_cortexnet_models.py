@@ -10,7 +10,7 @@ from stimuli import InputError
 
 # Eight classes; the classic classifiers have no trained parameters but a fitted read-out. The
 # baselines are in test_cortexnet_zoo.py, the recurrent networks in test_cortexnet_cortex.py.
-PARAMETERS = {"cortexnet_z": 209_416, "scattering_lstm": 192_406, "scattering_svm": 0,
+PARAMETERS = {"cortexnet_z": 620_488, "scattering_lstm": 192_406, "scattering_svm": 0,
               "scattering_lda": 0, "scattering_logreg": 0, "joint_scattering_svm": 0,
               "modulation_svm": 0}  # fmt: skip
 NETWORKS = ("cortexnet_z", "scattering_lstm")

@@ -216,7 +216,7 @@ def test_layers_of_an_untrained_counterpart_are_extracted_by_one_flag(sounds, tm
     data = xr.open_zarr(store)
     assert data.attrs["control"] == "random" and data.attrs["control_seed"] == 1
     assert data.attrs["model"] == "cortexnet_z-random-1" and not data.attrs["trained"]
-    assert data["T2_T3"].shape == (8, 1, 128) and data["belt.drive"].shape == (8, 1, 64 * 6)
+    assert data["T2_T3"].shape == (8, 1, 224) and data["belt.drive"].shape == (8, 1, 112 * 6)
     rows = pd.DataFrame({"run": ["1"], "clip_id": [str(data["clip"].values[0])], "time": [0]})
     rows.to_csv(tmp_path / "rows.csv", index=False)
     np.save(tmp_path / "y.npy", np.zeros((1, 3), np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,9 @@ from cortexnet.frontends.modulation import kernels_from, strf_bank, strf_energy
 from cortexnet.networks.norm import make_norm
 
 SCALES = (0.25, 0.5, 1, 2, 4)
-FAST_RATES = (8, 16, 32, 64)
-FLOOR = 1e-4  # added to energies, whose typical value is about one, before the logarithm
+FAST_RATES = (16, 32, 64)
+FLOOR = 1e-4  # added to energies, whose typical value is about one, before they are compressed
+EXPONENT = 0.2  # of the compressed energy of the belt
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class A1(nn.Module):
     """Core: STRFs in a fast and a slow group, log energy at 25 Hz, tonotopic.
 
     ``(batch, band, frame)`` at 200 Hz to ``(batch, unit, band / 3, frame / 8)``. No unit spans more
-    than 1.1 octaves. The units are 40 fast fields (8-64 Hz, 100 ms), the slow ones and a level
+    than 1.1 octaves. The units are 30 fast fields (16-64 Hz, 100 ms), the slow ones and a level
     channel.
 
     Parameters
@@ -55,18 +57,16 @@ class A1(nn.Module):
     Attributes
     ----------
     tuning : list of (rate, scale, direction)
-        Of the fast, then of the slow fields.
+        Of the fast, then of the slow fields; the level channel comes after them.
     """
 
     def __init__(self, frame_rate: float, bands_per_octave: float, windows: Windows, plastic=False):
         super().__init__()
-        fast, self.fast_tuning = strf_bank(
-            FAST_RATES, SCALES, 0.1, 1.1, frame_rate, bands_per_octave
-        )
+        fast, fast_tuning = strf_bank(FAST_RATES, SCALES, 0.1, 1.1, frame_rate, bands_per_octave)
         slow, slow_tuning = strf_bank(
             windows.slow_rates, SCALES, windows.slow_seconds, 1.1, frame_rate / 4, bands_per_octave
         )
-        self.tuning = [*self.fast_tuning, *slow_tuning]
+        self.tuning = [*fast_tuning, *slow_tuning]
         self.n_units = len(self.tuning) + 1
         _keep(self, "fast", fast, plastic)
         _keep(self, "slow", slow, plastic)
@@ -80,17 +80,19 @@ class A1(nn.Module):
 
 
 class BeltFields(nn.Module):
-    """Fields of the belt: a second STRF bank over compressed energy of fast A1 units, at 12.5 Hz.
+    """Fields of the belt: a second STRF bank over compressed energy of A1 units, at 12.5 Hz.
 
     ``(batch, unit, band, frame)`` of A1 to ``(batch, field, band / 4, frame / 2)``: which unit of
     A1 is active together with how its activity is modulated, over 2.1 octaves. The fields are
-    ordered by stream: first the caudal ones, whose A1 units prefer the faster sweeps (rate / scale
-    >= 32 octaves/s), then the rostral ones. The level channel is heard by both.
+    ordered by stream: first the caudal ones, which hear the half of A1 that prefers faster sweeps
+    (rate / scale, octaves/s), then the rostral ones, which hear the slower half. What lies between
+    halves, and the level channel, is heard by both. Energies are compressed by a power, as at
+    the ear.
 
     Parameters
     ----------
-    fast_tuning : list of (rate, scale, direction)
-        Of the fast units of A1, which come first among its channels.
+    tuning : list of (rate, scale, direction)
+        Of A1.
     bands_per_octave : float
         Of A1.
     windows : Windows
@@ -101,28 +103,38 @@ class BeltFields(nn.Module):
     ----------
     tuning : list of (rate, scale, direction)
         Of the bank, which is applied to every source.
+    caudal, rostral : list of int
+        Units of A1 that each stream hears, beside the level channel.
     n_units : int
     """
 
-    def __init__(self, fast_tuning, bands_per_octave: float, windows: Windows, plastic=False):
+    def __init__(self, tuning, bands_per_octave: float, windows: Windows, plastic=False):
         super().__init__()
         bank, self.tuning = strf_bank(
             windows.belt_rates, (0.25, 0.5, 1), windows.belt_seconds, 2.1, 25, bands_per_octave
         )
         _keep(self, "bank", bank, plastic)
-        sweep = [rate / scale for rate, scale, _ in fast_tuning]
-        self.caudal = [i for i, velocity in enumerate(sweep) if velocity >= 32]
-        self.rostral = [i for i, velocity in enumerate(sweep) if velocity < 32]
-        self.n_units = (len(fast_tuning) + 2) * len(self.tuning)
+        self.caudal, self.rostral = _by_sweep(tuning)
+        self.n_sources = len(tuning) + 1
+        self.n_units = (len(self.caudal) + len(self.rostral) + 2) * len(self.tuning)
 
     def forward(self, a1: Tensor) -> Tensor:
-        caudal, level, rostral = a1[:, self.caudal], a1[:, -1:], a1[:, self.rostral]
-        x = torch.exp(0.5 * torch.cat([caudal, level, rostral], 1))  # the square root of the energy
+        x = torch.exp(0.5 * a1)  # the square root of the energy
         energy = strf_energy(x.flatten(0, 1)[:, None], self.bank, (2, 2))
         energy = F.avg_pool2d(energy, (2, 1), ceil_mode=True)
-        y = torch.log(energy.unflatten(0, x.shape[:2]) + FLOOR)
-        level = y[:, len(self.caudal), None]
-        return torch.cat([y, level], 1).flatten(1, 2)
+        y = (energy.unflatten(0, x.shape[:2]) + FLOOR).pow(EXPONENT)
+        level = self.n_sources - 1
+        return y[:, [*self.caudal, level, *self.rostral, level]].flatten(1, 2)
+
+
+def _by_sweep(tuning) -> tuple[list[int], list[int]]:
+    """Units of the faster and of the slower half of sweeps; both directions go together."""
+    both = {}
+    for unit, (rate, scale, _) in enumerate(tuning):
+        both.setdefault((rate / scale, rate), []).append(unit)
+    pairs = [both[key] for key in sorted(both)]
+    half = -(-len(pairs) // 2)
+    return sorted(chain(*pairs[-half:])), sorted(chain(*pairs[:half]))
 
 
 def _keep(module: nn.Module, name: str, bank, plastic: bool) -> None:
@@ -179,7 +191,7 @@ class Area(nn.Module):
 
     def driven(self, x: Tensor) -> Tensor:
         """Feed-forward drive of an input."""
-        return self.drive(F.pad(x, self.padding))
+        return self.drive(F.pad(x, self.padding) if any(self.padding) else x)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Activity at every step, on one input."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from cortexnet.classifiers.svm import RBFReadout
 from cortexnet.frontends.cochleagram import Cochleagram
-from cortexnet.networks.areas import A1, WINDOWS, Area, BeltFields
+from cortexnet.networks.areas import A1, EXPONENT, WINDOWS, Area, BeltFields
 from cortexnet.networks.jitter import random_gain, random_masks
 from cortexnet.networks.norm import FittedNorm
 from cortexnet.registry import register_model
@@ -107,7 +107,7 @@ class CortexNet(nn.Module):
         norm: str = "batch",
         windows: str = "wide",
         plastic: bool = False,
-        width: int = 64,
+        width: int = 112,
         dropout: float = 0.4,
         jitter: float = 1.0,
     ):
@@ -127,7 +127,7 @@ class CortexNet(nn.Module):
         rate, density = self.frontend.frame_rate, self.frontend.bands_per_octave
         self.fixed_rate = rate if plastic else rate / BELT_HOP
         self.a1 = A1(rate, density, kernels, plastic)
-        self.fields = BeltFields(self.a1.fast_tuning, density / 3, kernels, plastic)
+        self.fields = BeltFields(self.a1.tuning, density / 3, kernels, plastic)
         self.n_bands = -(-self.frontend.n_bands // LATE_BANDS)
         n_in = self.fields.n_units + (groups * LATE_BANDS if bypass else 0)
         self.bands = {
@@ -169,7 +169,7 @@ class CortexNet(nn.Module):
         return torch.cat([belt, slow.flatten(1, 2)], 1)
 
     def _belt_input(self, x: Tensor, a1: Tensor) -> Tensor:
-        """Log energy of the fields, and the bypass, ``(batch, unit, band, frame)``."""
+        """Energy of the fields, and the bypass, ``(batch, unit, band, frame)``."""
         fields = self.fields(a1)
         if not self.bypass:
             return fields
@@ -190,13 +190,13 @@ class CortexNet(nn.Module):
     def _states(self, x: Tensor) -> dict[str, list[Tensor]]:
         """Activity of the belt's input and of every area that learns at every step."""
         vary = self.training and self.jitter > 0
-        if vary:  # the fields see the square root of A1's energy
-            x = x + 0.5 * random_gain(len(x), 0.3 * self.jitter).to(x)
+        if vary:
+            x = x * random_gain(len(x), 0.15 * EXPONENT * self.jitter).to(x)
         x = self.belt_norm(x)
         heard = x
         if vary:
             masks = random_masks(len(x), x.shape[2], x.shape[3], self.jitter).to(x)
-            heard = F.dropout2d(x * masks, 0.1 * min(self.jitter, 1))
+            heard = F.dropout2d(x * masks, 0.1 * min(self.jitter, 1), inplace=True)
         run = self._step_together if self.unroll == "time" else self._step_in_turn
         return {"fields": [x], **run(heard)}
 
@@ -319,16 +319,18 @@ class CortexNet(nn.Module):
 )
 def cortexnet_z(n_classes: int, sample_rate: int = 22050, **options) -> CortexNet:
     """`CortexNet` without recurrence."""
-    return CortexNet(n_classes, sample_rate, **{"recurrence": False, **options})
+    return CortexNet(n_classes, sample_rate, **{"recurrence": False} | options)
 
 
 @register_model("cortexnet_rt", "recurrent, areas step together in time (CORnet-RT)")
 def cortexnet_rt(n_classes: int, sample_rate: int = 22050, **options) -> CortexNet:
     """`CortexNet` whose areas step together, each one step behind the area before it."""
-    return CortexNet(n_classes, sample_rate, **{"steps": (4, 3, 2), "unroll": "time", **options})
+    # It steps more, so it is narrower: no more work a second than `cortexnet_s`.
+    defaults = {"steps": (4, 3, 2), "unroll": "time", "width": 64}
+    return CortexNet(n_classes, sample_rate, **defaults | options)
 
 
 @register_model("cortexnet_s", "recurrent within areas, steps 1/2/4/2 (CORnet-S)")
 def cortexnet_s(n_classes: int, sample_rate: int = 22050, **options) -> CortexNet:
     """`CortexNet` with recurrence within its areas."""
-    return CortexNet(n_classes, sample_rate, **{"steps": (2, 4, 2), **options})
+    return CortexNet(n_classes, sample_rate, **{"steps": (2, 4, 2)} | options)

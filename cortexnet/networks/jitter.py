@@ -5,8 +5,8 @@ from torch import Tensor
 
 
 def random_gain(batch: int, sd: float) -> Tensor:
-    """Offsets of log energy ``(batch, 1, 1, 1)``, normal, from torch's global generator."""
-    return sd * torch.randn(batch, 1, 1, 1)
+    """Gains ``(batch, 1, 1, 1)``, log-normal, from torch's global generator."""
+    return torch.exp(sd * torch.randn(batch, 1, 1, 1))
 
 
 def random_masks(batch: int, n_bands: int, n_frames: int, strength: float) -> Tensor:

@@ -61,7 +61,8 @@ class FittedNorm(nn.Module):
         if self.collecting:
             self._update(x.detach())
         sd = (self.m2 / self.count.clamp_min(1)).sqrt().clamp_min(1e-3)
-        return (x - self.mean.to(x.dtype)[..., None]) / sd.to(x.dtype)[..., None]
+        gain, offset = 1 / sd, -self.mean / sd
+        return torch.addcmul(offset.to(x.dtype)[..., None], x, gain.to(x.dtype)[..., None])
 
     def _update(self, x: Tensor) -> None:
         """Merge the moments of a batch into the running ones (Chan, Golub & LeVeque 1983)."""
