@@ -74,7 +74,7 @@ class BandedRidgeCV(DelayedRidge):
         self.n_refined = n_refined
         self.seed = seed
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y, groups=None, recordings=None):
         """Choose weights and alphas, and fit.
 
         Parameters
@@ -82,6 +82,7 @@ class BandedRidgeCV(DelayedRidge):
         X : (n_samples, n_features), or {band: (n_samples, n_features)}
         y : (n_samples,) or (n_samples, n_targets)
         groups : (n_samples,) run labels, optional
+        recordings : see `RidgeCV.fit`
 
         Raises
         ------
@@ -93,7 +94,7 @@ class BandedRidgeCV(DelayedRidge):
             if labels is not None:
                 raise InputError("bands are given twice, in X and as `bands`; leave one out")
             X, labels = _stack(X)
-        X, y, alphas, splits = self._training(X, y, groups)
+        X, y, alphas, splits = self._training(X, y, groups, recordings)
         Y = y.reshape(len(X), -1)
         labels = np.zeros(X.shape[1], int) if labels is None else np.asarray(labels)
         if labels.shape != (X.shape[1],):

@@ -123,7 +123,7 @@ def variance_partition(
         Names or shapes do not fit, or too few runs are there to be left out.
     """
     spaces = _check(features, Y, runs, baseline)
-    plan = plan_folds(runs)
+    plan = plan_folds(runs, delays=delays)
     codes, names = factor_regions(regions, Y.shape[1])
     responses = plan.responses(Y)
     subsets = [(), *_models(spaces)]

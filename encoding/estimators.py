@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .design import delay
 from .errors import InputError
+from .recordings import heard, keep_apart
 from .ridge import kfold
+from .ridge.arrays import open_arrays
 from .ridge.scaling import unit_trace
 
 
@@ -30,7 +32,7 @@ class DelayedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """R2 of the prediction, averaged uniformly over targets."""
         return r2_score(y, self.predict(X, groups))
 
-    def _training(self, X, y, groups):
+    def _training(self, X, y, groups, recordings):
         """Validated X and y, alphas and splits."""
         X, y = validate_data(
             self,
@@ -45,7 +47,7 @@ class DelayedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             y = y.astype(X.dtype)
         alphas = kfold.ALPHAS if self.alphas is None else np.atleast_1d(self.alphas)
         self.feature_means_ = X.mean(0, dtype=np.float64).astype(X.dtype)
-        return X, y, alphas, self._splits(X, y, groups)
+        return X, y, alphas, self._splits(X, y, groups, recordings)
 
     def _keep(self, coef, intercept, mean, scale, y) -> None:
         """Weights of standardised features become those of the features given."""
@@ -67,7 +69,7 @@ class DelayedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         runs = np.zeros(len(X)) if groups is None else groups
         return delay(X - self.feature_means_, runs, self.delays)
 
-    def _splits(self, X, y, groups):
+    def _splits(self, X, y, groups, recordings):
         if groups is not None:
             groups = np.asarray(groups)
             if groups.shape != (len(X),):
@@ -80,7 +82,9 @@ class DelayedRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise InputError("groups hold one run only: it cannot be left out; give cv=5")
         else:
             cv = LeaveOneGroupOut()
-        return list(cv.split(X, y, groups))
+        runs = np.zeros(len(X)) if groups is None else groups
+        sounds = heard(recordings, runs, self.delays or (0,))
+        return keep_apart(list(cv.split(X, y, groups)), sounds)
 
 
 class RidgeCV(DelayedRidge):
@@ -101,6 +105,11 @@ class RidgeCV(DelayedRidge):
         space. False is plain ridge, as in scikit-learn and himalaya.
     n_targets_batch : int
         Targets in memory at a time; without effect on the result.
+    backend : "numpy" or "torch"
+        Where eigendecompositions and products with the targets are done. Torch pays on a GPU;
+        results agree but for rounding.
+    device : str, optional
+        Of torch, as "cuda:1"; it must know float64. Default: the first CUDA device, else the CPU.
 
     Attributes
     ----------
@@ -122,14 +131,18 @@ class RidgeCV(DelayedRidge):
         delays: Sequence[int] | None = None,
         standardize: bool = True,
         n_targets_batch: int = 1024,
+        backend: str = "numpy",
+        device: str | None = None,
     ):
         self.alphas = alphas
         self.cv = cv
         self.delays = delays
         self.standardize = standardize
         self.n_targets_batch = n_targets_batch
+        self.backend = backend
+        self.device = device
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y, groups=None, recordings=None):
         """Choose alphas and fit.
 
         Parameters
@@ -137,8 +150,12 @@ class RidgeCV(DelayedRidge):
         X : (n_samples, n_features)
         y : (n_samples,) or (n_samples, n_targets)
         groups : (n_samples,) run labels, optional
+        recordings : (n_samples,) labels, NaN or "" for none, optional
+            Training rows whose (delayed) features draw on a recording that held-out rows draw on
+            are left out of the fold, so that no alpha is chosen by what it memorised.
         """
-        X, y, alphas, splits = self._training(X, y, groups)
+        on = open_arrays(self.backend, self.device)
+        X, y, alphas, splits = self._training(X, y, groups, recordings)
         Y = y.reshape(len(X), -1)
         design = self._delayed(X, groups)
         if self.standardize:
@@ -147,7 +164,7 @@ class RidgeCV(DelayedRidge):
         else:
             mean, scale = np.zeros(design.shape[1], X.dtype), np.ones(design.shape[1], X.dtype)
         self.cv_scores_, self.best_alphas_, coef, intercept = kfold.cv_fit(
-            design, Y, alphas, splits, batch=self.n_targets_batch
+            design, Y, alphas, splits, batch=self.n_targets_batch, on=on
         )
         kfold.warn_at_edge(self.best_alphas_, alphas)
         self._keep(coef, intercept, mean, scale, y)

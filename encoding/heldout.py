@@ -11,6 +11,7 @@ import scipy.sparse
 
 from .design import delay
 from .errors import InputError
+from .recordings import heard, keep_apart
 from .ridge import banded, kfold
 from .ridge.scaling import unit_trace
 
@@ -23,12 +24,14 @@ class Plan:
     """What is fitted on which rows, and how held-out rows become samples to score.
 
     Rows of split "test" are predicted from the others without those marked `leak`; without test
-    rows each run is predicted from the other runs. Dummies are left out.
+    rows each run is predicted from the other runs. Dummies are left out, and so are training rows
+    that share a recording with those held out.
 
     Parameters
     ----------
     runs : (n_rows,) labels
     groups : (n_rows,) labels of what is left out together
+    heard : (n_rows, n_delays) int, see `recordings.heard`
     folds : pairs (train, held out) of row numbers
     rows : (n_held,) all held-out rows, ascending
     sample : (n_held,) number of the sample that each held-out row is a presentation of
@@ -39,6 +42,7 @@ class Plan:
 
     runs: np.ndarray
     groups: np.ndarray
+    heard: np.ndarray
     folds: list[tuple[np.ndarray, np.ndarray]]
     rows: np.ndarray
     sample: np.ndarray
@@ -69,14 +73,17 @@ class Plan:
         return out
 
 
-def plan_folds(runs, groups=None) -> Plan:
+def plan_folds(runs, groups=None, delays: Sequence[int] = (0,)) -> Plan:
     """Folds and averaging from run labels or a table of samples (see `Responses`).
 
     Parameters
     ----------
     runs : (n_rows,) labels, or DataFrame with the column run
+        Column recording: rows of one are never on both sides of a fold.
     groups : (n_rows,) labels, optional
         What is left out together. Default: runs.
+    delays : volumes
+        A row belongs to the recordings heard that long before it in its run.
 
     Raises
     ------
@@ -103,6 +110,8 @@ def plan_folds(runs, groups=None) -> Plan:
         folds = [(np.flatnonzero(~test & ~dummy & ~leak), np.flatnonzero(test))]
     else:
         folds = leave_one_out(group, np.flatnonzero(~dummy))
+    sounds = heard(table.get("recording"), label, delays)
+    folds = keep_apart(folds, sounds)
     if not folds or min(len(np.unique(group[train])) for train, _ in folds) < 2:
         raise InputError("training rows hold fewer than two runs: none can be left out for alpha")
 
@@ -120,7 +129,7 @@ def plan_folds(runs, groups=None) -> Plan:
         parts = samples.groupby(["run", part.to_numpy()], sort=False)
     samples["block"] = parts.ngroup()
     repeat = held["repeat"].to_numpy() if "repeat" in held else np.ones(len(held), int)
-    return Plan(label, group, folds, rows, sample, repeat, samples)
+    return Plan(label, group, sounds, folds, rows, sample, repeat, samples)
 
 
 def averaging(sample: np.ndarray) -> scipy.sparse.csr_matrix:
@@ -182,7 +191,7 @@ def predict_jointly(
         design, bands = np.concatenate(designs, 1), np.concatenate(bands)
         weights = banded.candidate_weights(np.bincount(bands), n_candidates, seed)
         known = np.asarray(Y[train])
-        splits = leave_one_out(plan.groups[train])
+        splits = keep_apart(leave_one_out(plan.groups[train]), plan.heard[train])
         candidate, alpha, _ = banded.search(design[train], known, bands, weights, alphas, splits)
         coef, intercept = banded.fit(design[train], known, bands, weights, candidate, alpha)
         out[np.searchsorted(plan.rows, held)] = design[held] @ coef + intercept

@@ -15,6 +15,7 @@ from .ceiling import NoiseCeiling, noise_ceiling
 from .errors import InputError
 from .heldout import plan_folds
 from .ridge import kfold
+from .ridge.arrays import open_arrays
 from .tasks import CHUNK, Job, chunk_size, make_design, solver
 from .workspace import make_layer, make_part, open_workspace
 
@@ -61,6 +62,8 @@ def fit_layers(
     folder=None,
     cluster=None,
     report: Callable[[str], None] | None = None,
+    backend: str = "numpy",
+    device: str | None = None,
 ) -> Scores:
     """Encoding models of all layers, scored on held-out runs.
 
@@ -83,8 +86,10 @@ def fit_layers(
     Y : (n_samples, n_targets), possibly memory-mapped
         Targets with NaN or infinite values are counted in a warning and score 0.
     runs : (n_samples,) run labels, or the `samples` table of a `Responses`
-        Columns run, and where known clip_id, repeat, time, dummy, split, leak. From labels
-        alone nothing is dropped or averaged and resampling blocks are of 10 volumes.
+        Columns run, and where known clip_id, repeat, time, dummy, split, leak, recording. Rows
+        whose features draw on a recording that the held-out rows draw on teach neither their
+        model nor its alphas. From labels alone nothing is dropped or
+        averaged and resampling blocks are of 10 volumes.
     delays : non-negative ints, in volumes
     alphas : (n_alphas,), optional
         Default `encoding.ridge.kfold.ALPHAS`.
@@ -106,6 +111,8 @@ def fit_layers(
         for bit the same where BLAS uses as many threads.
     report : callable, optional
         Given a line of text as work goes on.
+    backend, device : see `RidgeCV`
+        Of cluster workers too. Unfinished work goes on with those it was begun with.
 
     Returns
     -------
@@ -117,15 +124,17 @@ def fit_layers(
     ------
     InputError
         Shapes do not fit, features are not finite, too few runs are there to be left out, or
-        `folder` holds the work of other inputs.
+        they share too many recordings, the device is not there, or `folder` holds the work of
+        other inputs.
     """
     alphas = kfold.ALPHAS if alphas is None else np.asarray(alphas, float)
-    plan = plan_folds(runs, groups)
+    on = open_arrays(backend, device)
+    plan = plan_folds(runs, groups, delays)
     targets = _check(features, Y, plan, targets)
     if cluster is not None and folder is None:
         raise InputError("a cluster needs a folder that its workers see; give folder")
     job = Job.of(plan, delays, alphas)
-    work = None if folder is None else open_workspace(folder, features, Y, job)
+    work = None if folder is None else open_workspace(folder, features, Y, job, on)
     unusable = _unusable(Y, plan)
     responses = plan.responses(Y)
     responses[:, unusable] = 0
@@ -134,12 +143,12 @@ def fit_layers(
     size = chunk_size(chunk)
     chunks = [slice(i, min(i + size, Y.shape[1])) for i in range(0, Y.shape[1], size)]
     if cluster is not None:
-        _share_out(cluster, work, features, Y, job, chunks, memory, report)
+        _share_out(cluster, work, features, Y, job, chunks, memory, on, report)
     predictions = np.empty((len(features), *responses.shape), np.float32)
     chosen, r, r2 = (np.empty((len(features), Y.shape[1])) for _ in range(3))
     for layer, (name, X) in enumerate(features.items()):
         best = np.empty((len(plan.folds), Y.shape[1]))
-        found = _chunks_of_layer(layer, name, X, Y, job, chunks, memory, work, report)
+        found = _chunks_of_layer(layer, name, X, Y, job, chunks, memory, on, work, report)
         for columns, (own_best, own) in found:
             best[:, columns], predictions[layer][:, columns] = own_best, own
         best[:, unusable], predictions[layer][:, unusable] = np.nan, 0
@@ -164,7 +173,7 @@ def fit_layers(
 
 
 def _chunks_of_layer(
-    layer, name, X, Y, job, chunks, memory, work, report
+    layer, name, X, Y, job, chunks, memory, on, work, report
 ) -> Iterator[tuple[slice, tuple[np.ndarray, np.ndarray]]]:
     """(columns, (best alphas, predictions)): what is in the folder, then the rest."""
     missing = []
@@ -178,10 +187,10 @@ def _chunks_of_layer(
     if work is not None and work.has_design(layer):
         design = work.load_design(layer)
     else:
-        design = make_design(np.asarray(X), job)
+        design = make_design(np.asarray(X), job, on)
         if work is not None:
             work.save_design(layer, design)
-    solve = solver(design, job, Y, memory)
+    solve = solver(design, job, Y, memory, on)
     for columns in missing:
         start = time.perf_counter()
         result = solve(columns)
@@ -193,11 +202,11 @@ def _chunks_of_layer(
         yield columns, result
 
 
-def _share_out(cluster, work, features, Y, job, chunks, memory, report) -> None:
+def _share_out(cluster, work, features, Y, job, chunks, memory, on, report) -> None:
     """Have a cluster's workers write all missing parts."""
     folder = str(work.folder.resolve())
     tasks = [
-        (folder, layer, columns.start, columns.stop, memory)
+        (folder, layer, columns.start, columns.stop, memory, *on.label)
         for layer in range(len(features))
         for columns in chunks
         if not work.part(layer, columns).exists()
@@ -207,7 +216,7 @@ def _share_out(cluster, work, features, Y, job, chunks, memory, report) -> None:
     for n in unmade:
         work.save_features(n, np.asarray(layers[n]))
     work.share_responses(Y)
-    for _ in cluster.map(make_layer, [(folder, n) for n in unmade]):
+    for _ in cluster.map(make_layer, [(folder, n, *on.label) for n in unmade]):
         pass
     for done, _ in enumerate(cluster.map(make_part, tasks), start=1):
         if report is not None:

@@ -15,9 +15,11 @@ import pandas as pd
 
 from .design import delay
 from .heldout import Plan, averaging, centre_within, leave_one_out
+from .recordings import keep_apart
 from .ridge import kfold
+from .ridge.arrays import NUMPY
 from .ridge.basis import Basis, basis_of, basis_of_kernel
-from .ridge.nested import nested_cv
+from .ridge.nested import predict_runs
 from .ridge.scaling import unit_trace
 from .ridge.targets import batch_for, batches
 
@@ -37,6 +39,7 @@ class Job:
     Parameters
     ----------
     runs, groups : (n_rows,) int
+    heard : (n_rows, n_delays) int, see `recordings.heard`
     train : (n_train,) row numbers to fit on; where runs are left out in turn, all of `held`
     held : (n_held,) row numbers to predict
     sample : (n_held,) number of the averaged sample of each
@@ -46,6 +49,7 @@ class Job:
 
     runs: np.ndarray
     groups: np.ndarray
+    heard: np.ndarray
     train: np.ndarray
     held: np.ndarray
     sample: np.ndarray
@@ -58,7 +62,7 @@ class Job:
         runs, groups = (_number(labels) for labels in (plan.runs, plan.groups))
         train = plan.rows if plan.crossed else plan.folds[0][0]
         delays, alphas = np.array([int(d) for d in delays]), np.asarray(alphas, float)
-        return cls(runs, groups, train, plan.rows, plan.sample, delays, alphas)
+        return cls(runs, groups, plan.heard, train, plan.rows, plan.sample, delays, alphas)
 
     @property
     def crossed(self) -> bool:
@@ -89,11 +93,11 @@ class Design:
         return Basis(self.vectors, self.values, np.empty((0, rank)), np.empty(0))
 
 
-def make_design(X: np.ndarray, job: Job) -> Design:
+def make_design(X: np.ndarray, job: Job, on=NUMPY) -> Design:
     """Delay, standardise and decompose the features (n_rows, n_units) of a layer.
 
     Where there are more features than rows, kernels are summed over delays: the delayed design
-    is never formed.
+    is never formed. Worked out on the back-end `on` (see `ridge.arrays`).
     """
     train, rows = job.train, None if job.crossed else job.held
     mean_of = averaging(job.sample)
@@ -104,7 +108,7 @@ def make_design(X: np.ndarray, job: Job) -> Design:
         mean, scale = unit_trace(X[train])
         # Prediction is linear: repeats are averaged in the features, at less cost.
         new = None if rows is None else mean_of @ ((X[rows] - mean) / scale)
-        return _design(basis_of((X[train] - mean) / scale), new)
+        return _design(basis_of((X[train] - mean) / scale, on), new)
     kernel = np.zeros((len(train), len(train)))
     cross = None if rows is None else np.zeros((mean_of.shape[0], len(train)))
     count = 0
@@ -115,15 +119,16 @@ def make_design(X: np.ndarray, job: Job) -> Design:
         count += varying
         # Undo the share of one delay in favour of that of all.
         known = ((Z[train] - mean) / scale).astype(np.float64) * np.sqrt(varying)
-        kernel += known @ known.T
+        kernel += on.product(known, known.T)
         if rows is not None:
             new = mean_of @ ((Z[rows] - mean) / scale) * np.sqrt(varying)
-            cross += new.astype(np.float64) @ known.T
+            cross += on.product(new.astype(np.float64), known.T)
     count = max(count, 1)
-    return _design(basis_of_kernel(kernel / count), None if rows is None else cross / count)
+    new = None if rows is None else cross / count
+    return _design(basis_of_kernel(kernel / count, on), new)
 
 
-def solver(design: Design, job: Job, Y: np.ndarray, memory: int) -> Solver:
+def solver(design: Design, job: Job, Y: np.ndarray, memory: int, on=NUMPY) -> Solver:
     """What chunks of a layer's targets share, prepared: a function of columns of Y.
 
     Parameters
@@ -131,6 +136,7 @@ def solver(design: Design, job: Job, Y: np.ndarray, memory: int) -> Solver:
     design, job
     Y : (n_rows, n_targets)
     memory : bytes for targets at work
+    on : where to work, see `ridge.arrays`
 
     Returns
     -------
@@ -139,7 +145,7 @@ def solver(design: Design, job: Job, Y: np.ndarray, memory: int) -> Solver:
         predictions : (n_samples, n_columns) float32, repeats averaged; centred within run where
         runs are left out in turn
     """
-    return _nested(design, job, Y, memory) if job.crossed else _separate(design, job, Y, memory)
+    return (_nested if job.crossed else _separate)(design, job, Y, memory, on)
 
 
 def chunk_size(asked: int) -> int:
@@ -147,13 +153,13 @@ def chunk_size(asked: int) -> int:
     return -(-max(asked, 1) // _LARGEST) * _LARGEST
 
 
-def _separate(design, job, Y, memory) -> Solver:
+def _separate(design, job, Y, memory, on) -> Solver:
     """Held-out runs that no model was fitted on."""
     basis = design.basis
-    splits = leave_one_out(job.groups[job.train])
-    search = kfold.Search(basis, Y, job.alphas, splits, job.train, None, refit=True)
-    located = design.located.astype(search.dtype)
-    vectors, values = basis.vectors_as(search.dtype), basis.values[:, None].astype(search.dtype)
+    splits = keep_apart(leave_one_out(job.groups[job.train]), job.heard[job.train])
+    search = kfold.Search(basis, Y, job.alphas, splits, job.train, None, refit=True, on=on)
+    located = on.put(design.located, search.dtype)
+    vectors = on.put(basis.vectors_as(search.dtype), search.dtype)
     batch = _batch(memory, search.residuals.bytes_per_target, len(vectors))
 
     def solve(columns):
@@ -161,16 +167,16 @@ def _separate(design, job, Y, memory) -> Solver:
         best = np.empty((1, part.shape[1]))
         predictions = np.empty((len(located), part.shape[1]), np.float32)
         for own, y, mean in batches(part, job.train, batch, search.dtype):
+            y = on.put(y, search.dtype)
             coordinates = vectors.T @ y
             best[0, own] = job.alphas[np.argmax(search.scores(y, coordinates), 0)]
-            coordinates *= values / (values + best[0, own].astype(search.dtype))
-            predictions[:, own] = located @ coordinates + mean
+            predictions[:, own] = on.get(located @ search.shrink(coordinates, best[0, own])) + mean
         return best, predictions
 
     return solve
 
 
-def _nested(design, job, Y, memory) -> Solver:
+def _nested(design, job, Y, memory, on) -> Solver:
     """Runs that are left out in turn."""
     basis, groups = design.basis, job.groups[job.held]
     mean_of = averaging(job.sample)
@@ -179,7 +185,7 @@ def _nested(design, job, Y, memory) -> Solver:
 
     def solve(columns):
         # float64: a run's own responses must not reach its predictions even by rounding.
-        found = nested_cv(
+        found = predict_runs(
             basis,
             Y[:, columns],
             groups,
@@ -188,6 +194,8 @@ def _nested(design, job, Y, memory) -> Solver:
             batch=batch,
             memory=memory,
             dtype=np.float64,
+            heard=job.heard[job.held],
+            on=on,
         )
         predictions = centre_within(mean_of @ found.predictions, runs)
         return found.best_alphas, predictions.astype(np.float32)

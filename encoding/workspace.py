@@ -27,9 +27,10 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
+from .ridge.arrays import open_arrays
 from .tasks import Design, Job, make_design, solver
 
-_FORMAT = 1
+_FORMAT = 2
 _BLOCK = 64 * 2**20  # bytes hashed at a time
 _HIDDEN = ".unfinished-"
 
@@ -142,7 +143,7 @@ class Workspace:
             partial.unlink(missing_ok=True)
 
 
-def open_workspace(folder, features: Mapping, Y: np.ndarray, job: Job) -> Workspace:
+def open_workspace(folder, features: Mapping, Y: np.ndarray, job: Job, on) -> Workspace:
     """Begin in an empty folder, or go on in one that was begun with the same inputs.
 
     Raises
@@ -159,6 +160,7 @@ def open_workspace(folder, features: Mapping, Y: np.ndarray, job: Job) -> Worksp
         "samples": hash_array(*(getattr(job, f) for f in _ROWS)),
         "delays": job.delays.tolist(),
         "alphas": job.alphas.tolist(),
+        "device": " ".join(on.label),
     }
     work = Workspace(folder, settings)
     path = folder / "settings.json"
@@ -183,28 +185,30 @@ def open_workspace(folder, features: Mapping, Y: np.ndarray, job: Job) -> Worksp
     return work
 
 
-def make_layer(folder: str, layer: int) -> None:
+def make_layer(folder: str, layer: int, backend: str, device: str) -> None:
     """Task: the design of a layer, from files to files."""
     work = Workspace(folder)
     if not work.has_design(layer):
-        work.save_design(
-            layer, make_design(work._load(f"features-{layer:03d}.npy"), work.load_job())
-        )
+        X = work._load(f"features-{layer:03d}.npy")
+        work.save_design(layer, make_design(X, work.load_job(), open_arrays(backend, device)))
 
 
-def make_part(folder: str, layer: int, start: int, stop: int, memory: int) -> None:
+def make_part(
+    folder: str, layer: int, start: int, stop: int, memory: int, backend: str, device: str
+) -> None:
     """Task: the results of a chunk of targets, from files to files."""
     work, columns = Workspace(folder), slice(start, stop)
     if not work.part(layer, columns).exists():
-        solve = _solver(folder, work.fingerprint, layer, memory)
+        solve = _solver(folder, work.fingerprint, layer, memory, backend, device)
         work.save_part(layer, columns, *solve(columns))
 
 
 @lru_cache(maxsize=1)
-def _solver(folder, fingerprint, layer, memory):
+def _solver(folder, fingerprint, layer, memory, backend, device):
     """Kept for the next chunk of the same layer; `fingerprint` tells reused folders apart."""
     work = Workspace(folder)
-    return solver(work.load_design(layer), work.load_job(), work.load_responses(), memory)
+    responses, on = work.load_responses(), open_arrays(backend, device)
+    return solver(work.load_design(layer), work.load_job(), responses, memory, on)
 
 
 def hash_array(*arrays: np.ndarray) -> str:
@@ -249,7 +253,7 @@ def open_memmap(place: Mapping) -> np.ndarray:
     )
 
 
-_ROWS = ("runs", "groups", "train", "held", "sample")
+_ROWS = ("runs", "groups", "heard", "train", "held", "sample")
 
 
 def _design_files(layer: int) -> list[str]:

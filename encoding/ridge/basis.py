@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .arrays import NUMPY
 from .gram import eigh
 
 
@@ -61,23 +62,26 @@ class Basis:
         return (new - self.mean) @ self.back
 
 
-def basis_of(X: np.ndarray) -> Basis:
-    """Basis of features (n_samples, n_features), from the smaller of their Gram matrices."""
+def basis_of(X: np.ndarray, on=NUMPY) -> Basis:
+    """Basis of features (n_samples, n_features), from the smaller of their Gram matrices.
+
+    Worked out on the back-end `on` (see `arrays`).
+    """
     mean = X.mean(0, dtype=np.float64)
     X = X - mean
     if X.shape[1] < len(X):
-        values, V = (a[..., ::-1] for a in eigh(X.T @ X))
+        values, V = (a[..., ::-1] for a in eigh(on.product(X.T, X), on))
         back = V / np.sqrt(values)
-        return Basis(X @ back, values, back, mean)
-    values, U = (a[..., ::-1] for a in eigh(X @ X.T))
-    return Basis(np.ascontiguousarray(U), values, X.T @ (U / values), mean)
+        return Basis(on.product(X, back), values, back, mean)
+    values, U = (a[..., ::-1] for a in eigh(on.product(X, X.T), on))
+    return Basis(np.ascontiguousarray(U), values, on.product(X.T, U / values), mean)
 
 
-def basis_of_kernel(K: np.ndarray) -> Basis:
+def basis_of_kernel(K: np.ndarray, on=NUMPY) -> Basis:
     """Basis of samples known by their linear kernel (n_samples, n_samples), not centred."""
     K = np.asarray(K, np.float64)
     mean = K.mean(0)
-    values, U = (a[..., ::-1] for a in eigh(K - mean - mean[:, None] + mean.mean()))
+    values, U = (a[..., ::-1] for a in eigh(K - mean - mean[:, None] + mean.mean(), on))
     # What centring leaves of the mean is rounding, not a direction of the features.
     real = values > len(K) * np.finfo(np.float64).eps * np.diag(K).sum()
     values, U = values[real], U[:, real]

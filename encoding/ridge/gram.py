@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 from threadpoolctl import threadpool_limits
+
+from .arrays import NUMPY
 
 # Below this size LAPACK threads cost more than they bring.
 _SINGLE_THREAD_BELOW = 2000
 
 
-def eigh(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def eigh(gram: np.ndarray, on=NUMPY) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and eigenvectors of a positive semi-definite matrix, its null space left out.
 
     The null space carries neither predictions nor weights (G u = 0 means X u = 0), so leaving
@@ -19,6 +20,7 @@ def eigh(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     gram : (n, n)
+    on : where to work, see `arrays`
 
     Returns
     -------
@@ -28,6 +30,6 @@ def eigh(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     gram = np.asarray(gram, np.float64)
     limit = 1 if len(gram) < _SINGLE_THREAD_BELOW else None
     with threadpool_limits(limits=limit, user_api="blas"):
-        values, vectors = scipy.linalg.eigh(gram, driver="evd", check_finite=False)
+        values, vectors = on.eigh(gram)
     keep = values > len(gram) * np.finfo(np.float64).eps * max(values[-1], 0)
     return values[keep], vectors[:, keep]

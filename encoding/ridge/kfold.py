@@ -5,7 +5,7 @@ exact ways to held-out residuals:
 
 - `BlockResiduals`: one eigendecomposition, a small system a fold (many features);
 - `MomentResiduals`: moments less those of the held-out rows (fewer features than rows);
-- `FoldResiduals`: one eigendecomposition a fold (folds that leave rows unused, or very few).
+- `FoldResiduals`: one eigendecomposition a fold (folds that leave many rows unused, or very few).
 
 Targets are worked through in batches, so that Y may be a memory map larger than memory.
 """
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import InputError
+from .arrays import NUMPY
 from .basis import Basis, basis_of
 from .blocks import BlockResiduals
 from .folds import FoldResiduals
@@ -50,6 +51,7 @@ def cv_scores(
     batch: int | None = None,
     memory: int = MEMORY,
     method: str | None = None,
+    on=NUMPY,
 ) -> np.ndarray:
     """Cross-validated score of every alpha for every target.
 
@@ -59,6 +61,7 @@ def cv_scores(
     Y : (n_samples, n_targets), or (more samples, n_targets) with `rows`
     alphas : (n_alphas,), positive
     splits : pairs (train, test) of row numbers of X
+        Rows may be in neither.
     rows : (n_samples,) int, optional
         The rows of Y that belong to the rows of X: spares copying a memory map.
     batch : int, optional
@@ -67,6 +70,7 @@ def cv_scores(
         Bytes for the targets at work.
     method : "blocks", "moments" or "folds", optional
         Default: the cheapest.
+    on : where to work, see `encoding.ridge.arrays`
 
     Returns
     -------
@@ -74,41 +78,11 @@ def cv_scores(
         R2 = 1 - sum (y - prediction)^2 / sum (y - mean of the fold)^2 in each held-out fold,
         averaged over folds (himalaya's `r2_score`); 0 for a target constant in the fold.
     """
-    search = Search(X, Y, alphas, splits, rows, method, refit=False)
+    search = Search(X, Y, alphas, splits, rows, method, refit=False, on=on)
     scores = np.empty((len(search.alphas), Y.shape[1]), search.dtype)
     for columns, y, _, coordinates in search.batches(batch, memory):
         scores[:, columns] = search.scores(y, coordinates)
     return scores
-
-
-def cv_predict(
-    X: np.ndarray | Basis,
-    Y: np.ndarray,
-    alphas: np.ndarray,
-    splits: Sequence[tuple[np.ndarray, np.ndarray]],
-    X_new: np.ndarray,
-    *,
-    rows: np.ndarray | None = None,
-    batch: int | None = None,
-    memory: int = MEMORY,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Choose alphas by `cv_scores` and predict new rows, in one pass over Y.
-
-    Parameters
-    ----------
-    X_new : (n_new, n_features), or what `Basis.locate` takes
-    others : see `cv_scores`
-
-    Returns
-    -------
-    scores : (n_alphas, n_targets)
-    best : (n_targets,) alphas
-    predictions : (n_new, n_targets)
-    """
-    search = Search(X, Y, alphas, splits, rows, None, refit=True)
-    scores, best, out, means = search.refit(search.basis.locate(X_new), batch, memory)
-    out += means
-    return scores, best, out
 
 
 def cv_fit(
@@ -120,6 +94,7 @@ def cv_fit(
     rows: np.ndarray | None = None,
     batch: int | None = None,
     memory: int = MEMORY,
+    on=NUMPY,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Choose alphas by `cv_scores` and fit all rows, in one pass over Y.
 
@@ -130,7 +105,7 @@ def cv_fit(
     coef : (n_features, n_targets)
     intercept : (n_targets,)
     """
-    search = Search(X, Y, alphas, splits, rows, None, refit=True)
+    search = Search(X, Y, alphas, splits, rows, None, refit=True, on=on)
     scores, best, coef, means = search.refit(search.basis.back, batch, memory)
     return scores, best, coef, means - search.basis.mean.astype(coef.dtype) @ coef
 
@@ -164,25 +139,6 @@ def fit(
     return coef, means - basis.mean.astype(coef.dtype) @ coef
 
 
-def fit_predict(
-    X: np.ndarray | Basis,
-    Y: np.ndarray,
-    alphas: np.ndarray | float,
-    X_new: np.ndarray,
-    *,
-    rows: np.ndarray | None = None,
-    batch: int | None = None,
-    memory: int = MEMORY,
-) -> np.ndarray:
-    """Predictions (n_new, n_targets) of `fit` for X_new, without forming the weights."""
-    alphas = check_problem(X, Y, alphas, rows)
-    basis = X if isinstance(X, Basis) else basis_of(X)
-    located = basis.locate(X_new)
-    out, means = _solve(basis, located, Y, alphas, working_dtype(X, Y), rows, batch, memory)
-    out += means
-    return out
-
-
 def warn_at_edge(best: np.ndarray, alphas: np.ndarray, name: str = "ridge") -> None:
     """Warn of the fraction of targets whose alpha lies at either end of the grid.
 
@@ -211,8 +167,8 @@ def warn_at_edge(best: np.ndarray, alphas: np.ndarray, name: str = "ridge") -> N
         )
 
 
-def add_r2(scores, residuals, beyond, mixing, y) -> None:
-    """Add a fold's R2 of every alpha to `scores` (n_alphas, n_targets).
+def add_r2(scores, residuals, beyond, mixing, y, on=NUMPY) -> None:
+    """Add a fold's R2 of every alpha to `scores` (n_alphas, n_targets); arrays of `on`.
 
     Parameters
     ----------
@@ -222,18 +178,17 @@ def add_r2(scores, residuals, beyond, mixing, y) -> None:
     y : (n_rows, n_targets) held-out targets
     """
     n_nodes, n_rows, n_targets = residuals.shape
-    sse = np.zeros_like(scores) + beyond
+    sse = on.xp.zeros_like(scores) + beyond
     if len(mixing) == n_nodes - 1:
-        sse += np.einsum("arv,arv->av", residuals[:-1], residuals[:-1])
+        sse += on.squares(residuals[:-1])
     else:
         step = max(_CACHED // (len(mixing) * n_targets), 1)
         for start in range(0, n_rows, step):
             part = residuals[:, start : start + step]
             error = mixing @ part.reshape(n_nodes, -1)
-            error = error.reshape(len(mixing), -1, n_targets)
-            sse += np.einsum("arv,arv->av", error, error)
-    sst = sum_of_squares(y)
-    scores += np.where(sst > 0, 1 - sse / np.where(sst > 0, sst, 1), 0)
+            sse += on.squares(error.reshape(len(mixing), -1, n_targets))
+    sst = sum_of_squares(y, on)
+    scores += on.xp.where(sst > 0, 1 - sse / on.xp.where(sst > 0, sst, 1), 0)
 
 
 def nodes_and_mixing(alphas, largest, dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -253,63 +208,71 @@ def nodes_and_mixing(alphas, largest, dtype) -> tuple[np.ndarray, np.ndarray]:
 class Search:
     """What all batches of targets share."""
 
-    def __init__(self, X, Y, alphas, splits, rows, method, *, refit):
+    def __init__(self, X, Y, alphas, splits, rows, method, *, refit, on=NUMPY):
         self.alphas = check_problem(X, Y, alphas, rows)
+        self.on = on
         self.Y, self.rows, self.dtype = Y, rows, working_dtype(X, Y)
         splits = [(np.asarray(train), np.asarray(test)) for train, test in splits]
         self.n_splits = len(splits)
         self.n_samples = _n_samples(X)
         self.basis = X if isinstance(X, Basis) else None
-        complementary = all(_complementary(train, test, self.n_samples) for train, test in splits)
-        if method not in (None, "folds") and not complementary:
-            raise InputError(f"method {method!r} needs folds that train on all other rows")
+        disjoint = all(_disjoint(*split, self.n_samples) for split in splits)
+        if method not in (None, "folds") and not disjoint:
+            raise InputError(f"method {method!r} needs folds that hold no row twice")
         sizes = [(len(train), len(test)) for train, test in splits]
 
         def cheapest(n_alphas):
             shape = X.shape if self.basis is None else self.basis.vectors.shape
             given = {"has_basis": self.basis is not None, "refit": refit}
-            return choose(shape, Y.shape[1], n_alphas, sizes, complementary=complementary, **given)
+            return choose(shape, Y.shape[1], n_alphas, sizes, disjoint=disjoint, **given)
 
         first = method or cheapest(len(self.alphas))
         if self.basis is None and (refit or first != "folds"):
-            self.basis = basis_of(X)
+            self.basis = basis_of(X, on)
         if self.basis is None:  # the trace bounds the eigenvalues
             largest = float(np.sum((X - X.mean(0, dtype=np.float64)) ** 2))
         else:
             largest = self.basis.values.max(initial=0)
-        nodes, self.mixing = nodes_and_mixing(self.alphas, largest, self.dtype)
+        nodes, mixing = nodes_and_mixing(self.alphas, largest, self.dtype)
+        self.mixing = on.put(mixing, self.dtype)
         # Few nodes may change the balance.
         method = method or (first if self.basis is None else cheapest(len(nodes)))
         if method == "folds":
             if isinstance(X, Basis):
                 X = X.vectors * np.sqrt(X.values)
-            self.residuals = FoldResiduals(X, splits, nodes, self.dtype)
+            self.residuals = FoldResiduals(X, splits, nodes, self.dtype, on)
         else:
             kind = BlockResiduals if method == "blocks" else MomentResiduals
-            self.residuals = kind(self.basis, [test for _, test in splits], nodes, self.dtype)
+            sets = [_left_out(*split, self.n_samples) for split in splits]
+            scored = [len(test) for _, test in splits]
+            self.residuals = kind(self.basis, sets, nodes, self.dtype, scored, on)
 
     def batches(self, batch, memory):
-        """(columns, centred y, means, coordinates or None) for each batch of targets."""
+        """(columns, centred y, means, coordinates or None) for each batch of targets.
+
+        y and coordinates are arrays of the back-end.
+        """
+        if self.basis is not None:
+            into = self.on.put(self.basis.vectors_as(self.dtype), self.dtype).T
         if batch is None:
             size = self.residuals.bytes_per_target
             batch = batch_for(memory, size, self.n_samples)
         for columns, y, mean in batches(self.Y, self.rows, batch, self.dtype):
-            coordinates = None
-            if self.basis is not None:
-                coordinates = self.basis.vectors_as(self.dtype).T @ y
-            yield columns, y, mean, coordinates
+            y = self.on.put(y, self.dtype)
+            yield columns, y, mean, None if self.basis is None else into @ y
 
     def scores(self, y, coordinates) -> np.ndarray:
         """(n_alphas, n_targets) of one batch."""
-        scores = np.zeros((len(self.alphas), y.shape[1]), self.dtype)
+        scores = self.on.empty((len(self.alphas), y.shape[1]), self.dtype)
+        scores[:] = 0
         for held, residuals, beyond in self.residuals(y, coordinates):
-            add_r2(scores, residuals, beyond, self.mixing, y[held])
-        return scores / self.n_splits
+            add_r2(scores, residuals, beyond, self.mixing, y[held], self.on)
+        return self.on.get(scores) / self.n_splits
 
     def refit(self, back, batch, memory):
         """Scores, best alphas, back @ shrunk coordinates (n_back, n_targets), means of Y."""
         n_targets = self.Y.shape[1]
-        back = back.astype(self.dtype)
+        back = self.on.put(back, self.dtype)
         scores = np.empty((len(self.alphas), n_targets), self.dtype)
         best, means = np.empty(n_targets), np.empty(n_targets, self.dtype)
         out = np.empty((len(back), n_targets), self.dtype)
@@ -317,8 +280,13 @@ class Search:
             scores[:, columns] = own = self.scores(y, coordinates)
             best[columns] = self.alphas[np.argmax(own, 0)]
             means[columns] = mean
-            out[:, columns] = back @ _shrink(coordinates, self.basis.values, best[columns])
+            shrunk = self.shrink(coordinates, best[columns])
+            out[:, columns] = self.on.get(back @ shrunk)
         return scores, best, out, means
+
+    def shrink(self, coordinates, alphas):
+        """Coordinates of targets times l / (l + alpha), each target with its own alpha."""
+        return _shrink(coordinates, self.basis.values, alphas, self.dtype, self.on)
 
 
 def _solve(basis, back, Y, alphas, dtype, rows, batch, memory) -> tuple[np.ndarray, np.ndarray]:
@@ -331,15 +299,13 @@ def _solve(basis, back, Y, alphas, dtype, rows, batch, memory) -> tuple[np.ndarr
         batch = batch_for(memory, 4 * vectors.itemsize * len(vectors), len(vectors))
     for columns, y, mean in batches(Y, rows, batch, dtype):
         means[columns] = mean
-        out[:, columns] = back @ _shrink(vectors.T @ y, basis.values, alphas[columns])
+        out[:, columns] = back @ _shrink(vectors.T @ y, basis.values, alphas[columns], dtype, NUMPY)
     return out, means
 
 
-def _shrink(coordinates, values, alphas) -> np.ndarray:
-    """Coordinates of targets times l / (l + alpha), each target with its own alpha."""
-    dtype = coordinates.dtype
-    values = values[:, None].astype(dtype)
-    return coordinates * (values / (values + alphas.astype(dtype)))
+def _shrink(coordinates, values, alphas, dtype, on):
+    values = on.put(values[:, None], dtype)
+    return coordinates * (values / (values + on.put(alphas, dtype)))
 
 
 def check_problem(X, Y, alphas, rows) -> np.ndarray:
@@ -365,8 +331,12 @@ def working_dtype(X, Y) -> np.dtype:
     return np.result_type(*(a.dtype for a in (X, Y) if not isinstance(a, Basis)), np.float32)
 
 
-def _complementary(train, test, n_samples) -> bool:
-    marks = np.zeros(n_samples, int)
-    np.add.at(marks, train, 1)
-    np.add.at(marks, test, 1)
-    return len(train) > 0 and bool(np.all(marks == 1))
+def _disjoint(train, test, n_samples) -> bool:
+    """Whether a model can be had by leaving rows out: no row twice, some to fit on."""
+    marks = np.bincount(np.concatenate([train, test]), minlength=n_samples)
+    return len(train) > 0 and bool(np.all(marks <= 1))
+
+
+def _left_out(train, test, n_samples) -> np.ndarray:
+    """All rows but those of train, the rows of test first."""
+    return np.concatenate([test, np.setdiff1d(np.arange(n_samples), np.r_[train, test])])

@@ -13,11 +13,12 @@ rotation shortens them; the part of y outside is beyond the reach of any alpha.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
 
+from .arrays import NUMPY
 from .basis import Basis
 
 _TRUSTED = 1e-5  # rounding of residuals that float32 may bring
@@ -26,77 +27,95 @@ _TRUSTED = 1e-5  # rounding of residuals that float32 may bring
 @dataclass(frozen=True)
 class _Fold:
     rows: np.ndarray
+    n_scored: int
     others: np.ndarray | None  # for a hat matrix: the rows it applies to
-    rotation: np.ndarray | None  # (n_rows, n_rotated)
-    maps: np.ndarray  # (n_alphas * n_rotated, rank + 1 or n_others)
+    rotation: np.ndarray | None  # (n_scored, n_rotated)
+    maps: np.ndarray  # (n_alphas * n_rotated or n_scored, rank + 1 or n_others)
 
 
 class MomentResiduals:
     """Residuals of folds, rotated where that is shorter. Parameters as `BlockResiduals`."""
 
-    def __init__(self, basis: Basis, sets: Sequence[np.ndarray], alphas: np.ndarray, dtype):
-        self.dtype = np.dtype(dtype)
+    def __init__(
+        self,
+        basis: Basis,
+        sets: Sequence[np.ndarray],
+        alphas: np.ndarray,
+        dtype,
+        scored: Sequence[int] | None = None,
+        on=NUMPY,
+    ):
+        self.dtype, self.on = np.dtype(dtype), on
         self.n_alphas = len(alphas)
+        scored = [len(rows) for rows in sets] if scored is None else scored
         n = len(basis.vectors)
         U = np.concatenate([np.full((n, 1), n**-0.5), basis.vectors], 1)
         shrink = basis.values / (basis.values + alphas[:, None])
         shrink = np.concatenate([np.ones((len(alphas), 1)), shrink], 1)  # (n_alphas, rank + 1)
-        folds = [self._fold(U, rows, shrink) for rows in sets]
+        folds = [self._fold(U, *pair, shrink) for pair in zip(sets, scored, strict=True)]
         # Maps that magnify what float32 rounds off are applied in float64.
         growth = max(np.sqrt((fold.maps**2).sum(1).max(initial=0)) for fold in folds)
         careful = growth * np.finfo(self.dtype).eps > _TRUSTED
         self._work = np.dtype(np.float64) if careful else self.dtype
-        self.vectors = U.astype(self._work)
+        self.vectors = on.put(U, self._work)
         self._folds = [
-            _Fold(f.rows, f.others, f.rotation, f.maps.astype(self._work)) for f in folds
+            replace(
+                f,
+                rotation=None if f.rotation is None else on.put(f.rotation, self._work),
+                maps=on.put(f.maps, self._work),
+            )
+            for f in folds
         ]
 
-    def _fold(self, U, rows, shrink) -> _Fold:
+    def _fold(self, U, rows, n_scored, shrink) -> _Fold:
         n, columns = U.shape
-        own = U[rows]
-        constant, rotation = np.ones(len(rows)), None
+        left, own = U[rows], U[rows[:n_scored]]
+        constant, rotation = np.ones(n_scored), None
+        if n_scored > columns:
+            rotation, own = np.linalg.qr(own)
+            constant = rotation.sum(0)
         if len(rows) > columns:
-            Q, R = np.linalg.qr(own)
-            gram = own.T @ own
-            maps = np.stack([R @ _solve(np.diag(1 / d) - gram) for d in shrink])
-            constant, rotation = Q.sum(0), Q.astype(self.dtype)
+            gram = left.T @ left
+            maps = np.stack([own @ _solve(np.diag(1 / d) - gram) for d in shrink])
         else:
             identity = np.eye(len(rows))
-            maps = np.stack([_solve(identity - (own * d) @ own.T, own * d) for d in shrink])
+            maps = [_solve(identity - (left * d) @ left.T, left * d)[:n_scored] for d in shrink]
+            maps = np.stack(maps)
         # Predictions less the mean of the other rows, which is the first moment's.
         maps[:, :, 0] -= constant * np.sqrt(n) / (n - len(rows))
         maps = maps.reshape(-1, columns)
         others = None
-        if hat_pays(n - len(rows), len(rows), columns, len(shrink)):
+        if hat_pays(n - len(rows), n_scored, columns, len(shrink)):
             others = np.setdiff1d(np.arange(n), rows)
             maps = maps @ U[others].T
-        return _Fold(rows, others, rotation, maps)
+        return _Fold(rows, n_scored, others, rotation, maps)
 
     def __call__(
         self, y: np.ndarray, coordinates: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | float]]:
         """As `BlockResiduals`, rotated where that is shorter."""
         if self._work != self.dtype:
-            y = y.astype(self._work)
+            y = self.on.cast(y, self._work)
             coordinates = self.vectors[:, 1:].T @ y
-        total = np.concatenate([np.zeros_like(y[:1]), coordinates])  # y is centred
+        xp = self.on.xp
+        total = xp.concatenate([xp.zeros_like(y[:1]), coordinates])  # y is centred
         for fold in self._folds:
-            held = y[fold.rows]
+            left = y[fold.rows]
             if fold.others is None:
-                known = total - self.vectors[fold.rows].T @ held
+                known = total - self.vectors[fold.rows].T @ left
             else:
                 known = y[fold.others]
-            held = held + held.sum(0) / (len(y) - len(fold.rows))
+            held = left[: fold.n_scored] + left.sum(0) / (len(y) - len(fold.rows))
             beyond = 0.0
             if fold.rotation is not None:
-                beyond = np.einsum("rv,rv->v", held, held)
+                beyond = self.on.squares(held)
                 held = fold.rotation.T @ held
-                beyond -= np.einsum("rv,rv->v", held, held)
-            out = np.empty((self.n_alphas + 1, *held.shape), self._work)
-            np.matmul(fold.maps, known, out=out[:-1].reshape(-1, y.shape[1]))
-            np.subtract(held, out[:-1], out=out[:-1])
+                beyond = self.on.cast(beyond - self.on.squares(held), self.dtype)
+            out = self.on.empty((self.n_alphas + 1, *held.shape), self._work)
+            xp.matmul(fold.maps, known, out=out[:-1].reshape(-1, y.shape[1]))
+            xp.subtract(held, out[:-1], out=out[:-1])
             out[-1] = held
-            yield fold.rows, out.astype(self.dtype, copy=False), beyond
+            yield fold.rows[: fold.n_scored], self.on.cast(out, self.dtype), beyond
 
     @property
     def bytes_per_target(self) -> float:

@@ -39,6 +39,7 @@ def flops(
     n_alphas : int
         After the grid has been thinned.
     folds : (number of training rows, number of held-out rows) of each
+        Together fewer than n_samples where rows are left unused.
     has_basis : bool
         Whether the basis of all rows is at hand already.
     refit : bool
@@ -49,6 +50,7 @@ def flops(
     n, p = shape
     k = min(n - 1, p)
     train, held = np.array(folds, float).T
+    left = n - train
     basis = 0.0 if has_basis else _basis(n, p, eigh)
     project = 2 * n * k * n_targets
     if method == "folds":
@@ -60,22 +62,22 @@ def flops(
         return cost + refit * (basis + project)
     if method == "blocks":
         share = min(_SHARE, n_alphas) + (p < n - 1)
-        build = n_alphas * np.sum(_DOUBLE * 2 * held**2 * k + _FACTOR * 2 * held**3)
-        apply = _NARROW * 2 * n_targets * np.sum(held * (share * k + n_alphas * held))
-        mixing = _MIX * 2 * n_targets * np.sum(held) * n_alphas * 8 * _SHARE
+        build = n_alphas * np.sum(_DOUBLE * 2 * left**2 * k + _FACTOR * 2 * left**3)
+        apply = _NARROW * 2 * n_targets * np.sum(left * (share * k + n_alphas * held))
+        mixing = _MIX * 2 * n_targets * np.sum(left) * n_alphas * 8 * _SHARE
         return basis + project + build + apply + mixing
-    rows = np.minimum(held, k + 1)
-    maps = n_alphas * rows
+    rows = np.minimum(left, k + 1)
+    maps = n_alphas * np.minimum(held, k + 1)
     hat = np.array([hat_pays(*fold, k + 1, n_alphas) for fold in folds])
-    build = n_alphas * np.sum(_DOUBLE * 4 * rows * held * k + _FACTOR * rows**3)
+    build = n_alphas * np.sum(_DOUBLE * 4 * rows * left * k + _FACTOR * rows**3)
     build += _DOUBLE * 2 * np.sum(hat * maps * k * train)
-    apply = 2 * n_targets * np.sum(np.where(hat, maps * train, (held + maps) * k))
+    apply = 2 * n_targets * np.sum(np.where(hat, maps * train, (left + maps) * k))
     return basis + project + build + apply
 
 
-def choose(shape, n_targets, n_alphas, folds, *, complementary: bool, **given) -> str:
-    """The cheapest method; "folds" alone serves folds that leave some rows unused."""
-    if not complementary:
+def choose(shape, n_targets, n_alphas, folds, *, disjoint: bool, **given) -> str:
+    """The cheapest method; "folds" alone serves folds that hold some rows twice."""
+    if not disjoint:
         return "folds"
     return min(METHODS, key=lambda m: flops(m, shape, n_targets, n_alphas, folds, **given))
 

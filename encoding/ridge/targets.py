@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .arrays import NUMPY
+
 _STRIP = 4096  # columns of a memory map read together: rows of whole pages
 _LIMITS = 32, 2048
 
@@ -33,7 +35,6 @@ def batches(Y, rows, batch: int, dtype) -> Iterator[tuple[slice, np.ndarray, np.
             yield slice(first + start, first + start + part.shape[1]), part, mean
 
 
-def sum_of_squares(y: np.ndarray) -> np.ndarray:
+def sum_of_squares(y: np.ndarray, on=NUMPY) -> np.ndarray:
     """About the mean; exactly 0 for constant columns in spite of rounding."""
-    centred = y - y.mean(0, dtype=np.float64).astype(y.dtype)
-    return np.where(np.ptp(y, axis=0) > 0, np.einsum("rv,rv->v", centred, centred), 0)
+    return on.squares(y - on.mean(y)) * (y != y[:1]).any(0)
