@@ -99,8 +99,10 @@ def bids_responses(
     """
     if regions is None and options.get("kind", "volume") == "volume":
         regions, region_names = find_regions(root, subject)
+    events = ds003720.load(root)
+    events["recording"] = events["group"]
     return encoding.load_bids(
-        root, subject, ds003720.load(root), derivatives=derivatives, regions=regions,
+        root, subject, events, derivatives=derivatives, regions=regions,
         region_names=region_names, **options,
     )  # fmt: skip
 
@@ -126,6 +128,7 @@ def array_responses(
     ----------
     path : path or list of paths
     samples, targets : paths of CSV tables
+        Columns session and recording of samples serve `encode`.
     options : see `encoding.load_array`
         name, transposed, memory, cache.
 
@@ -134,7 +137,8 @@ def array_responses(
     InputError
         If a table lacks a column or does not fit the array.
     """
-    rows = _table(samples, ("run", "clip_id", "time"), {"run": str, "clip_id": str})
+    texts = dict.fromkeys(("run", "clip_id", "recording", "session"), str)
+    rows = _table(samples, ("run", "clip_id", "time"), texts)
     columns = None if targets is None else _table(targets, ("region",), {"region": str})
     if columns is not None:
         columns["region"] = columns["region"].fillna("")
@@ -173,6 +177,8 @@ def encode(
     memory: int = MEMORY,
     cluster=None,
     reference=None,
+    folds: str = "run",
+    device: str = "cpu",
 ) -> dict:
     """Fit every layer to one subject and write scores, tables, maps and ``results.json``.
 
@@ -200,6 +206,10 @@ def encode(
         See `encoding.open_cluster`.
     reference : image or path, or a pair for surfaces, optional
         See `encoding.save_maps`; without it no maps are written.
+    folds : column of the samples
+        What is left out together: "run" or, stricter, "session".
+    device : str
+        "cpu" (NumPy) or a PyTorch device.
 
     Returns
     -------
@@ -209,22 +219,27 @@ def encode(
     Raises
     ------
     InputError
-        If the fit needs more memory, or ``.work`` is of other inputs.
+        If the fit needs more memory, ``.work`` is of other inputs, the samples have no such
+        folds, or the device is not there.
     """
     started = time.perf_counter()
     samples = responses.samples
+    if folds not in samples or samples[folds].isna().any():
+        raise InputError(f"--folds is '{folds}'; samples have no such column, or gaps in it")
+    groups = samples[folds].to_numpy()
     work = work_folder(out)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", encoding.RidgeEdgeWarning)
         features = {name: encoding.features_at(layer, samples) for name, layer in layers.items()}
         report(f"{subject}: {len(features)} layers, {len(samples)} volumes, "
                f"{responses.data.shape[1]} targets")  # fmt: skip
-        room, line = plan_memory(features, responses, delays, memory)
+        room, line = plan_memory(features, responses, delays, memory, groups)
         if line:
             report(f"{subject}: {line}")
         scores = encoding.fit_layers(
-            features, responses.data, samples, delays, targets=responses.targets,
+            features, responses.data, samples, delays, groups=groups, targets=responses.targets,
             memory=room, folder=work / "fit", cluster=cluster, report=report if line else None,
+            backend="numpy" if device == "cpu" else "torch", device=device,
         )  # fmt: skip
     inference = encoding.infer(scores, n_permutations=n_permutations, seed=seed)
     summary = encoding.summarise(scores, inference)
@@ -240,6 +255,9 @@ def encode(
         },
         "n_targets": responses.data.shape[1],
         "dropped": dict(responses.dropped),
+        "folds": folds,
+        "rows_kept_apart": kept_apart(samples, groups, delays),
+        "device": device,
         "notes": [str(w.message) for w in caught],
         "seconds": round(time.perf_counter() - started, 2),
     }
@@ -255,10 +273,17 @@ def work_folder(out: Path) -> Path:
     return Path(out) / ".work"
 
 
-def plan_memory(features, responses, delays, memory) -> tuple[int, str]:
+def kept_apart(samples: pd.DataFrame, groups: np.ndarray, delays) -> int:
+    """Training rows of all outer folds left out for a recording they share with held-out rows."""
+    plain = plan_folds(samples.drop(columns="recording", errors="ignore"), groups)
+    apart = plan_folds(samples, groups, delays)
+    return sum(len(a) - len(b) for (a, _), (b, _) in zip(plain.folds, apart.folds, strict=True))
+
+
+def plan_memory(features, responses, delays, memory, groups=None) -> tuple[int, str]:
     """Bytes for the targets at work, and a line that tells of a run longer than a minute."""
     samples, v = responses.samples, responses.data.shape[1]
-    plan = plan_folds(samples)
+    plan = plan_folds(samples, groups)
     n = len(plan.folds[0][0])
     p = max(X.shape[1] for X in features.values()) * len(delays)
     if min(n, p) * n * (n + v) * len(features) < _QUICK:

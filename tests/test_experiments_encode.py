@@ -111,6 +111,24 @@ def test_an_array_in_parts_gives_what_the_whole_gives_and_maps_where_the_grid_is
     assert names == {"scores.zarr", "scores.csv", "results.json"}
 
 
+def test_sessions_are_left_out_whole_and_copies_of_a_recording_with_them(experiment, tmp_path):
+    np.save(tmp_path / "y.npy", np.load(experiment / "y.npy")[:, :50])
+    rows = pd.read_csv(experiment / "rows.csv")
+    rows["recording"] = rows["clip_id"].where(rows["clip_id"] != "c0", "c12")  # of the test run
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    given = command(experiment, tmp_path / "out", tmp_path / "y.npy", samples=tmp_path / "rows.csv")
+    code, out, err = run(*given)
+    assert code == 0, err
+    (summary,) = json.loads(out)
+    # c0 opens its run: with delays 1 and 2 it reaches rows 1 to 7.
+    assert summary["folds"] == "run" and summary["rows_kept_apart"] == 7
+    assert run(*given, "--folds", "session")[0] == 2  # no such column
+    rows.assign(session=rows["run"].isin(["a0", "a1"])).to_csv(tmp_path / "rows.csv", index=False)
+    code, out, err = run(*given, "--folds", "session", "--out", str(tmp_path / "s"))
+    assert code == 0, err
+    assert json.loads(out)[0]["folds"] == "session"
+
+
 @pytest.mark.slow
 def test_a_killed_command_goes_on_and_ends_with_identical_scores(experiment, tmp_path):
     own = tmp_path / "killed"

@@ -119,7 +119,10 @@ def encode(
     out: Annotated[Path, typer.Option(help="Folder of the results.")],
     samples: Annotated[
         Path | None,
-        typer.Option(help="CSV of an array's rows: run, clip_id, time[, repeat, dummy, split]."),
+        typer.Option(
+            help="CSV of an array's rows: run, clip_id, time[, repeat, dummy, split, recording, "
+            "session]."
+        ),
     ] = None,
     targets: Annotated[
         Path | None, typer.Option(help="CSV of an array's columns: region[, x, y, z].")
@@ -151,11 +154,15 @@ def encode(
         Path | None, typer.Option(help="Voxels to use; of an array: the grid of the maps.")
     ] = None,
     delays: Annotated[str, typer.Option(help="In volumes.")] = "2,3,4,5",
+    folds: Annotated[
+        str, typer.Option(help="Left out together: run, or stricter session.")
+    ] = "run",
     permutations: Annotated[int, typer.Option(min=100)] = 2000,
     memory: Annotated[str, typer.Option(help="To keep to.")] = "8GB",
     cluster: Annotated[
         str | None, typer.Option(help="Dask: local, local:4, slurm:8 or tcp://host:8786.")
     ] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for PyTorch on a GPU.")] = "cpu",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -168,6 +175,7 @@ def encode(
     import numpy as np
 
     from encoding import open_cluster, to_nifti
+    from encoding.ridge.arrays import Torch
     from experiments.encode import (
         array_responses,
         bids_reference,
@@ -186,6 +194,10 @@ def encode(
     except ValueError:
         raise InputError(f"--delays is '{delays}'; give volumes, as in 2,3,4,5") from None
     room = parse_bytes(memory)
+    if folds not in ("run", "session"):
+        raise InputError(f"--folds is '{folds}'; give run or session")
+    if device != "cpu":
+        Torch(device)  # fails before hours of reading
     root = responses[0]
     for path in responses:
         if not path.exists():
@@ -230,12 +242,15 @@ def encode(
                     memory=room,
                     cluster=workers,
                     reference=reference,
+                    folds=folds,
+                    device=device,
                 )
             )
     write_provenance(out, {"features": features, "responses": responses if responses[1:] else root,
                            "delays": lags, "permutations": permutations, "seed": seed,
                            "derivatives": derivatives, "kind": kind, "space": space,
-                           "confounds": confounds, "mask": mask, "memory": memory})  # fmt: skip
+                           "confounds": confounds, "mask": mask, "memory": memory,
+                           "folds": folds, "device": device})  # fmt: skip
     if as_json:
         show(summaries)
         return
