@@ -1,11 +1,14 @@
-"""Ridge with run-wise cross-validation against himalaya: same folds, alphas and threads.
+"""Ridge with run-wise cross-validation against himalaya and scikit-learn: same folds and threads.
 
-python -P benchmarks/encoding.py [dual primal long nested] [--threads 1] [--targets 5000]
+python -P benchmarks/encoding.py [dual primal long nested sklearn] [--threads 1] [--targets 5000]
 
 Prints one JSON line a case. Ours and the peer's runs alternate and the fastest of each counts
-(--repeats); max_error and same_alpha are against the peer in float64. "nested" times the peer on
---outer of its outer folds and scales up. The full job has a
-script of its own, `encoding_job.py`.
+(--repeats); max_error and same_alpha are against the peer in float64, peer_same_alpha is how often
+the peer in float32 agrees with itself in float64. "nested" times the peer on --outer of its outer
+folds and scales up. "sklearn" is the loop that scikit-learn leaves to its users where every target
+has an alpha of its own by run: GridSearchCV over Ridge, a fit a target, alpha and run, at a size
+that it finishes.
+The full job has a script of its own, `encoding_job.py`.
 """
 
 import argparse
@@ -17,7 +20,8 @@ import numpy as np
 from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from himalaya.scoring import r2_score
-from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from threadpoolctl import threadpool_limits
 
 from encoding.ridge.kfold import cv_fit
@@ -38,13 +42,14 @@ CASES = {
     "primal": Case(1800, 400, 20_000, 5, 10),
     "long": Case(4800, 1024, 2_000, 12, 20),
     "nested": Case(1800, 2000, 2_000, 18, 10),
+    "sklearn": Case(600, 200, 50, 5, 10),
 }
 _JUDGED = 2000  # targets whose alphas and scores are compared with the peer's in float64
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", default=["dual", "primal", "long", "nested"])
+    parser.add_argument("cases", nargs="*", default=list(CASES))
     parser.add_argument("--targets", type=int, help="instead of the case's own number")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=1)
@@ -56,6 +61,8 @@ def main() -> None:
         with threadpool_limits(given.threads):
             if name == "nested":
                 result = nested(case, v, given.outer)
+            elif name == "sklearn":
+                result = loop(case, v)
             else:
                 result = kfold(case, v, given.repeats)
         label = f"ridge {name} n{case.n} p{case.p} v{v} runs{case.runs} alphas{case.n_alphas}"
@@ -95,8 +102,8 @@ def timed(work) -> tuple[float, object]:
 
 def compared(ours, theirs, peer, max_error, same_alpha) -> dict:
     return {
-        "ours_seconds": round(ours, 2),
-        "peer": f"himalaya {type(peer).__name__}",
+        "ours_seconds": round(ours, 4 if ours < 1 else 2),
+        "peer": peer if isinstance(peer, str) else f"himalaya {type(peer).__name__}",
         "peer_seconds": round(theirs, 2),
         "ratio": round(theirs / ours, 2),
         "max_error": float(max_error),
@@ -114,13 +121,31 @@ def kfold(case: Case, v: int, repeats: int) -> dict:
         seconds, (scores, best, _, _) = timed(lambda: cv_fit(X, Y, alphas, splits))
         ours = min(ours, seconds)
         theirs = min(theirs, timed(lambda: peer.fit(X, Y))[0])
-    single = np.mean(np.isclose(best, peer.best_alphas_))
     # Accuracy against the peer in float64: in float32 its own rounding decides near ties.
     some = np.unique(np.linspace(0, v - 1, _JUDGED).astype(int))
     exact = peer_for(X, alphas, splits).fit(X.astype(float), Y[:, some].astype(float))
     error = np.abs(scores.max(0)[some] - np.ravel(exact.cv_scores_)).max()
     same = np.mean(np.isclose(best[some], exact.best_alphas_))
-    return compared(ours, theirs, peer, error, same) | {"same_alpha_float32": float(single)}
+    return compared(ours, theirs, peer, error, same) | {
+        "peer_same_alpha": float(np.mean(np.isclose(peer.best_alphas_[some], exact.best_alphas_)))
+    }
+
+
+def loop(case: Case, v: int) -> dict:
+    """Scores, alphas and weights, a grid search for each target."""
+    X, Y, runs, alphas = data(case, v)
+    splits = leave_one_out(X, runs)
+    ours, (scores, best, _, _) = timed(lambda: cv_fit(X, Y, alphas, splits))
+
+    def search(X, Y):
+        grid = GridSearchCV(Ridge(), {"alpha": alphas}, cv=splits, scoring="r2")
+        found = [grid.fit(X, y) and (grid.best_score_, grid.best_params_["alpha"]) for y in Y.T]
+        return np.array(found).T
+
+    theirs, _ = timed(lambda: search(X, Y))
+    exact, chosen = search(X.astype(float), Y.astype(float))
+    error = np.abs(scores.max(0) - exact).max()
+    return compared(ours, theirs, "sklearn GridSearchCV", error, np.isclose(best, chosen).mean())
 
 
 def nested(case: Case, v: int, n_outer: int) -> dict:

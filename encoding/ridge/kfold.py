@@ -168,7 +168,10 @@ def warn_at_edge(best: np.ndarray, alphas: np.ndarray, name: str = "ridge") -> N
 
 
 def add_r2(scores, residuals, beyond, mixing, y, on=NUMPY) -> None:
-    """Add a fold's R2 of every alpha to `scores` (n_alphas, n_targets); arrays of `on`.
+    """Add a fold's R2 of every alpha to `scores` (n_alphas, n_targets) float64; arrays of `on`.
+
+    Few squares at a time are summed in the residuals' own precision, their sums in float64:
+    neighbouring alphas often differ by less than what float32 loses over a run.
 
     Parameters
     ----------
@@ -179,14 +182,16 @@ def add_r2(scores, residuals, beyond, mixing, y, on=NUMPY) -> None:
     """
     n_nodes, n_rows, n_targets = residuals.shape
     sse = on.xp.zeros_like(scores) + beyond
-    if len(mixing) == n_nodes - 1:
-        sse += on.squares(residuals[:-1])
-    else:
-        step = max(_CACHED // (len(mixing) * n_targets), 1)
-        for start in range(0, n_rows, step):
-            part = residuals[:, start : start + step]
-            error = mixing @ part.reshape(n_nodes, -1)
-            sse += on.squares(error.reshape(len(mixing), -1, n_targets))
+    thinned = len(mixing) > n_nodes - 1
+    step = max(_CACHED // (len(mixing) * n_targets), 1)
+    for start in range(0, n_rows, step):
+        error = residuals[:, start : start + step]
+        if thinned:
+            error = (mixing @ error.reshape(n_nodes, -1)).reshape(len(mixing), -1, n_targets)
+        sse += on.squares(error if thinned else error[:-1])
+    if thinned:
+        # Weights add up to 1 but for rounding, which would favour some alphas by 1e-7.
+        sse /= on.cast(mixing, np.float64).sum(1)[:, None] ** 2
     sst = sum_of_squares(y, on)
     scores += on.xp.where(sst > 0, 1 - sse / on.xp.where(sst > 0, sst, 1), 0)
 
@@ -262,8 +267,8 @@ class Search:
             yield columns, y, mean, None if self.basis is None else into @ y
 
     def scores(self, y, coordinates) -> np.ndarray:
-        """(n_alphas, n_targets) of one batch."""
-        scores = self.on.empty((len(self.alphas), y.shape[1]), self.dtype)
+        """(n_alphas, n_targets) float64 of one batch."""
+        scores = self.on.empty((len(self.alphas), y.shape[1]), np.float64)
         scores[:] = 0
         for held, residuals, beyond in self.residuals(y, coordinates):
             add_r2(scores, residuals, beyond, self.mixing, y[held], self.on)

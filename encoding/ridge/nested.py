@@ -123,11 +123,11 @@ def predict_runs(X, Y, runs, alphas=None, *, heard, rows, batch, memory, dtype, 
     mixing = on.put(mixing, dtype)
 
     search = _Scan(basis, Y, rows, dtype, batch, memory, on)
-    scores = np.zeros((len(names), len(alphas), Y.shape[1]), dtype)
+    scores = np.zeros((len(names), len(alphas), Y.shape[1]))
     pairs = [_Pair.of(i, o, members, shared) for i, o in combinations(range(len(names)), 2)]
     for group in _groups(pairs, len(nodes), dtype.itemsize, memory / _OPERATORS):
         for columns, y, _, held_out in search([(p.rows, p.n_scored) for p in group], nodes):
-            own = on.empty((2, len(alphas), y.shape[1]), dtype)
+            own = on.empty((2, len(alphas), y.shape[1]), np.float64)
             for pair, (_, residuals, _) in zip(group, held_out, strict=True):
                 cut = pair.cut
                 own[:] = 0
@@ -150,7 +150,7 @@ def predict_runs(X, Y, runs, alphas=None, *, heard, rows, batch, memory, dtype, 
             weights = mixing[choice[run, columns]].T  # (n_nodes + 1, n_targets)
             residual = on.xp.einsum("nrv,nv->rv", residuals, weights)
             predictions[own, columns] = on.get(y[own] - residual) + mean
-    return NestedScores(predictions, alphas[choice], scores, np.asarray(names))
+    return NestedScores(predictions, alphas[choice], scores.astype(dtype), np.asarray(names))
 
 
 def _shared(heard, codes, own) -> np.ndarray:
