@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from .errors import InputError
 
-_TIMEOUT = "20s"  # to answer
 _INSTALL = "pip install auditory-cortexnet[cluster]"
 
 
@@ -86,7 +85,7 @@ def open_cluster(address: str) -> Iterator[Cluster]:
         )
     if remote:
         try:
-            client = distributed.Client(address, timeout=_TIMEOUT)
+            client = distributed.Client(address, timeout="20s")
         except OSError as error:
             raise InputError(
                 f"{address}: no Dask scheduler answers; start one with `dask scheduler`"

@@ -91,36 +91,3 @@ def works_alike(address, folder):
         scores = fit_layers(features, Y, samples, (1, 2), **given)
     with threadpool_limits(1):
         same(scores, fit_layers(features, Y, samples, (1, 2)))
-
-
-def test_an_address_where_nobody_listens_is_refused(monkeypatch):
-    monkeypatch.setattr("encoding.cluster._TIMEOUT", "1s")
-    with (
-        pytest.raises(InputError, match=r"127\.0\.0\.1:9: no Dask scheduler"),
-        open_cluster("tcp://127.0.0.1:9"),
-    ):
-        pass
-
-
-@pytest.mark.slow
-def test_slurm_is_asked_for_jobs_and_their_script_starts_a_worker(tmp_path, monkeypatch):
-    """`sbatch` stands in for SLURM: it runs the script it is given, here and at once."""
-    pytest.importorskip("dask_jobqueue")
-    import dask
-
-    commands = {
-        "sbatch": f"cp $1 {tmp_path}/job.sh\nsh $1 >/dev/null 2>&1 &\n"
-        f"echo $! > {tmp_path}/pid\necho Submitted batch job 7",
-        "scancel": f"kill $(cat {tmp_path}/pid)",
-    }
-    for name, body in commands.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    asked = {"cores": 1, "memory": "2GB", "walltime": "02:00:00", "account": "hearing"}
-    with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in asked.items()}):
-        works_alike("slurm:1", tmp_path)
-    script = (tmp_path / "job.sh").read_text()
-    assert "#SBATCH -A hearing" in script and "#SBATCH -t 02:00:00" in script
-    assert "#SBATCH --mem=2G" in script and "--nthreads 1" in script
