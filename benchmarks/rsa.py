@@ -2,18 +2,20 @@
 
 python -P benchmarks/rsa.py [--methods rho-a,corr] [--resamples 1000] [--few 10]
 
-Twelve models, five subjects, 60 clips. rsatoolbox resamples RDMs one after the other; it does a
-few resamples without noise ceilings (its ``boot_noise_ceil=False``), whose time is extrapolated,
-and the line says so. Ours is timed whole, with draws, three bootstraps (subjects, clips, both)
-and intervals; ``dual`` lines compare with rsatoolbox's ``eval_dual_bootstrap``, which does three
-bootstraps too, and ceilings. ``max_error``: of the similarities of the few resamples, for the
-clips and subjects that rsatoolbox drew. Needs rsatoolbox.
+Twelve models, five subjects, 60 clips; best of three. rsatoolbox resamples RDMs one after the
+other; it does a few resamples without noise ceilings (its ``boot_noise_ceil=False``), whose time
+is extrapolated, and the line says so. Ours is timed whole, with draws, three bootstraps (subjects,
+clips, both) and intervals; ``dual`` lines compare with rsatoolbox's ``eval_dual_bootstrap``, which
+does three bootstraps too, and ceilings. ``max_error``: of the similarities of the few resamples,
+for the clips and subjects that rsatoolbox drew (of the first resample for ``dual``, whose generator
+also deals folds). Needs rsatoolbox.
 """
 
 import argparse
 import json
 import time
 import warnings
+from functools import partial
 
 import numpy as np
 from rsatoolbox.inference import eval_bootstrap, eval_dual_bootstrap
@@ -52,18 +54,16 @@ def main() -> None:
     for method in given.methods.split(","):
         with threadpool_limits(1):
             bootstrap_rdms(data, models, method, n_resamples=10)  # compiled code is loaded
-            start, cpu = time.perf_counter(), time.process_time()
-            _ = bootstrap_rdms(data, models, method, n_resamples=given.resamples).interval
-            ours, ours_cpu = time.perf_counter() - start, time.process_time() - cpu
+            ours, ours_cpu, _ = best_of(lambda m: bootstrap_rdms(
+                data, models, m, n_resamples=given.resamples).interval, method)  # fmt: skip
             for kind, evaluate in (("", eval_bootstrap), (" dual", eval_dual_bootstrap)):
                 options = {} if kind else {"boot_noise_ceil": False}
-                np.random.seed(0)  # noqa: NPY002 (what rsatoolbox draws from)
-                start, cpu = time.perf_counter(), time.process_time()
-                result = evaluate(fixed, theirs, method=THEIRS[method], N=given.few, **options)
-                peer, peer_cpu = time.perf_counter() - start, time.process_time() - cpu
+                run = partial(evaluate, fixed, theirs, method=THEIRS[method], N=given.few)
+                peer, peer_cpu, result = best_of(run, **options)
                 evaluations = np.asarray(result.evaluations)
                 both = evaluations if not kind else evaluations[:, :, 0, 0, 0]
-                error = np.abs(drawn_by_rsatoolbox(data, models, method, given.few) - both).max()
+                same = 1 if kind else given.few
+                error = np.abs(drawn_by_rsatoolbox(data, models, method, same) - both[:same]).max()
                 times = given.resamples / given.few
                 line = {
                     "bench": f"rsa bootstrap{kind} {method} m{N_MODELS} s{N_SUBJECTS} c{N_CLIPS} "
@@ -79,6 +79,17 @@ def main() -> None:
                     "threads": 1,
                 }
                 print(json.dumps(line), flush=True)
+
+
+def best_of(function, *arguments, **options):
+    """Seconds and processor seconds of the fastest of three calls from seed 0, and the result."""
+    times = []
+    for _ in range(3):
+        np.random.seed(0)  # noqa: NPY002 (what rsatoolbox draws from)
+        start, cpu = time.perf_counter(), time.process_time()
+        result = function(*arguments, **options)
+        times.append((time.perf_counter() - start, time.process_time() - cpu))
+    return *np.min(times, 0), result
 
 
 def drawn_by_rsatoolbox(data, models, method, n) -> np.ndarray:

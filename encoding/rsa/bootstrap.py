@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from ..blocks import generators
 from ..errors import InputError
 from .comparison import check_method, compare_rdms
 from .pairs import n_clips_of, together
@@ -169,12 +168,20 @@ def strata_of(n_clips: int, runs) -> list[np.ndarray]:
 
 
 def _draw(n_subjects, n_clips, strata, n_resamples, seed) -> tuple[np.ndarray, np.ndarray]:
-    """How often each clip (n_resamples, n_clips) and each subject was drawn."""
-    clips = np.zeros((n_resamples, n_clips))
-    subjects = np.zeros((n_resamples, n_subjects))
-    for i, rng in enumerate(generators(seed, n_resamples)):
-        subjects[i] = np.bincount(rng.integers(n_subjects, size=n_subjects), minlength=n_subjects)
-        for rows in strata:
-            drawn = rng.integers(len(rows), size=len(rows))
-            clips[i, rows] = np.bincount(drawn, minlength=len(rows))
-    return clips, subjects
+    """How often each clip (n_resamples, n_clips) and each subject was drawn.
+
+    A resample takes one row of uniform numbers: more resamples leave the first ones as they were.
+    """
+    rng = np.random.default_rng(seed)
+    uniform = rng.random((n_resamples, n_subjects + n_clips))
+    subjects = (uniform[:, :n_subjects] * n_subjects).astype(int)
+    clips = np.empty((n_resamples, n_clips), int)
+    for rows in strata:
+        clips[:, rows] = rows[(uniform[:, n_subjects + rows] * len(rows)).astype(int)]
+    return _count(clips, n_clips), _count(subjects, n_subjects)
+
+
+def _count(drawn, n) -> np.ndarray:
+    """(n_rows, n) float64, how often each number occurs in a row."""
+    places = drawn + n * np.arange(len(drawn))[:, None]
+    return np.bincount(places.ravel(), minlength=n * len(drawn)).reshape(-1, n).astype(float)

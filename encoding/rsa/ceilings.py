@@ -20,8 +20,9 @@ class RDMCeiling:
 
 
 def rdm_ceiling(data, method: str = "rho-a") -> RDMCeiling | None:
-    """Lower and upper noise ceiling over subjects (Nili et al. 2014, PLoS Comput. Biol. 10, e1003553).
+    """Lower and upper noise ceiling over subjects.
 
+    Nili et al. 2014, PLoS Comput. Biol. 10, e1003553.
     upper = mean over subjects of the similarity to the RDM pooled over all subjects: it overfits,
     so that the true model lies below. lower = the same with the RDM pooled over the other
     subjects. The pooled RDM is the mean, over subjects, of ranks (rho-a, spearman, kendall), of

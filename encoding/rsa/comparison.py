@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
-from scipy.stats import rankdata
+from scipy.stats import kendalltau, rankdata
 
 from ..errors import InputError
 from .pairs import n_clips_of, pairs_of, together
@@ -55,12 +55,7 @@ def compare_rdms(a, b, method: str = "rho-a", *, sigma_k=None):
     check_method(method)
     x, y, known = together(a, b)
     if method == "kendall":
-        from .kernels import kendall_sums
-
-        n = known.sum()
-        weights = np.ones((1, n))
-        out = kendall_sums(dense_ranks(x[:, known]), dense_ranks(y[:, known]), weights)[0]
-        out /= n * (n - 1)
+        out = np.array([[_tau_a(u, v) for v in y[:, known]] for u in x[:, known]])
     else:
         out = directions(x, known, method, sigma_k)[0] @ directions(y, known, method, sigma_k)[1].T
     return out.reshape(np.shape(a)[:-1] + np.shape(b)[:-1])[()]
@@ -94,6 +89,16 @@ def directions(rdms, known, method, sigma_k=None) -> tuple[np.ndarray, np.ndarra
 def dense_ranks(rdms) -> np.ndarray:
     """Ranks 0, 1, ... (n_rdms, n_pairs) int64 of equal or rising values."""
     return rankdata(rdms, "dense", axis=1).astype(np.int64) - 1
+
+
+def _tau_a(x, y) -> float:
+    """From tau-b, whose denominator leaves out tied pairs."""
+    total = len(x) * (len(x) - 1) / 2
+    untied = [total - (c * (c - 1) / 2).sum() for c in (np.unique(v, return_counts=True)[1]
+                                                        for v in (x, y))]  # fmt: skip
+    if min(untied) == 0:
+        return 0.0
+    return kendalltau(x, y, method="asymptotic").statistic * np.sqrt(untied[0] * untied[1]) / total
 
 
 def _whiten(x, known, sigma_k) -> np.ndarray:

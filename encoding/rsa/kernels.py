@@ -1,4 +1,4 @@
-"""Compiled loops over resamples: ranks without sorting again, and Kendall's pairs of pairs."""
+"""Compiled loop over resamples: ranks without sorting again."""
 
 import numba
 import numpy as np
@@ -81,60 +81,3 @@ def rank_products(ranks, n_data, i, j, counts):
                     total += centred[s, q] * centred[k, q]
                 gram[r, s, k - n_data] = total
     return sizes, gram, own
-
-
-@numba.njit(cache=True, nogil=True)
-def kendall_sums(a, b, weights):
-    """Concordant minus discordant ordered pairs of entries, in every resample.
-
-    Entries are met in the order of a; a Fenwick tree over the ranks of b counts those before.
-
-    Parameters
-    ----------
-    a : (n_a, n) int64, b : (n_b, n) int64, dense ranks from 0
-    weights : (n_resamples, n) float64, how often each entry occurs
-
-    Returns
-    -------
-    (n_resamples, n_a, n_b)
-    """
-    n = a.shape[1]
-    out = np.zeros((len(weights), len(a), len(b)))
-    tree = np.empty(n + 1)
-    for s in range(len(a)):
-        order = np.argsort(a[s])
-        for m in range(len(b)):
-            size = b[m].max() + 1
-            for r in range(len(weights)):
-                tree[: size + 1] = 0
-                seen, total, start = 0.0, 0.0, 0
-                while start < n:
-                    stop = start
-                    while stop < n and a[s, order[stop]] == a[s, order[start]]:
-                        p = order[stop]
-                        stop += 1
-                        w = weights[r, p]
-                        if w == 0:
-                            continue
-                        below, k = 0.0, b[m, p]
-                        while k > 0:
-                            below += tree[k]
-                            k -= k & -k
-                        here, k = 0.0, b[m, p] + 1
-                        while k > 0:
-                            here += tree[k]
-                            k -= k & -k
-                        total += w * (below - (seen - here))
-                    for q in range(start, stop):
-                        p = order[q]
-                        w = weights[r, p]
-                        if w == 0:
-                            continue
-                        seen += w
-                        k = b[m, p] + 1
-                        while k <= size:
-                            tree[k] += w
-                            k += k & -k
-                    start = stop
-                out[r, s, m] = 2 * total
-    return out

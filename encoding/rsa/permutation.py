@@ -1,4 +1,4 @@
-"""Tests of models: clips of the model RDM change places."""
+"""Tests of models: clips of one RDM change places."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RDMPermutation:
 def permute_clips(
     data, models, method: str = "rho-a", *, runs=None, n_permutations: int = 2000, seed: int = 0
 ) -> RDMPermutation:
-    """Exchange clips, rows and columns together, the same for all models (Mantel 1967).
+    """Exchange clips, rows and columns together, against all models at once (Mantel 1967).
 
     Entries of an RDM share clips and are not exchangeable one by one. With runs, clips change
     places within their run only: a model that follows the runs alone stays as good.
@@ -80,7 +80,7 @@ def permute_clips(
                 "were dropped"
             )
         if left is None:
-            found = compare_rdms(data, models[:, moved], method).mean(0)
+            found = compare_rdms(data[:, moved], models, method).mean(0)
         else:
             found = right @ mean[moved][known]
         reached += found >= near

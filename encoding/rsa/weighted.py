@@ -15,12 +15,13 @@ from .pairs import n_clips_of, pairs_of, together
 def weighted_rdm(
     data, layers, method: str = "rho-a", *, runs=None, n_folds: int = 5, seed: int = 0
 ) -> np.ndarray:
-    """Held-out prediction of a non-negative combination of RDMs (Khaligh-Razavi & Kriegeskorte 2014).
+    """Held-out prediction of a non-negative combination of RDMs.
 
-    Clips are dealt to folds, alike from every run. The pairs between two folds (or within one)
-    are predicted with weights fitted to pairs of which neither clip lies in these folds, so that
-    no pair is predicted from a pair that shares a clip with it. The result is one RDM, compared,
-    bootstrapped and tested as any other; intervals then take its weights as given.
+    As Khaligh-Razavi & Kriegeskorte 2014, PLoS Comput. Biol. 10, e1003915, with other folds: clips
+    are dealt to folds, alike from every run; pairs between two folds (or within one) are predicted
+    with weights fitted to pairs of which neither clip lies in these folds. No pair is predicted
+    from one that shares a clip with it. The result is an RDM as any other to compare, bootstrap
+    and test; intervals then take its weights as given.
 
     Weights are the non-negative least squares fit to the mean RDM of all subjects, each on the
     scale of `rdm_ceiling`; for rho-a, spearman, kendall and corr both sides are z-scored and
