@@ -191,11 +191,13 @@ def run_rsa(
     for name, read in subjects.items():
         found = clip_patterns(read())
         first = first or found
-        if not np.array_equal(found.clips, first.clips):
-            raise InputError(
-                f"{name}: {len(found.clips)} clips, {next(iter(subjects))} heard "
-                f"{len(first.clips)} or others; give subjects who heard the same"
-            )
+        for what, own, others in (("clips", found.clips, first.clips),
+                                  ("clips in the same runs", found.runs, first.runs)):  # fmt: skip
+            if not np.array_equal(own, others):
+                raise InputError(
+                    f"{name}: not the {what} of {next(iter(subjects))}; give subjects who heard "
+                    "the same, or one at a time (--subject)"
+                )
         brains[name], distance, said = region_rdms(found, noise)
         report(f"{name}: {len(brains[name])} regions, {len(found.clips)} clips, "
                f"{len(found.patterns)} presentations each")  # fmt: skip
