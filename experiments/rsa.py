@@ -1,6 +1,7 @@
 """Activation stores against responses by the dissimilarities of clips."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,8 +192,11 @@ def run_rsa(
     for name, read in subjects.items():
         found = clip_patterns(read())
         first = first or found
-        for what, own, others in (("clips", found.clips, first.clips),
-                                  ("clips in the same runs", found.runs, first.runs)):  # fmt: skip
+        for what, own, others in (
+            ("clips", found.clips, first.clips),
+            ("clips in the same runs", found.runs, first.runs),
+            ("clips with repeats", len(found.patterns) > 1, len(first.patterns) > 1),
+        ):
             if not np.array_equal(own, others):
                 raise InputError(
                     f"{name}: not the {what} of {next(iter(subjects))}; give subjects who heard "
@@ -205,6 +209,8 @@ def run_rsa(
     regions = [r for r in next(iter(brains.values())) if all(r in b for b in brains.values())]
     if not regions:
         raise InputError("no region has targets in all subjects; check the labels")
+    lost = sorted({r for b in brains.values() for r in b} - set(regions))
+    notes += [f"region {region}: not in all subjects; left out" for region in lost]
     runs = first.runs
     if runs is not None and len(np.unique(runs)) == 1:
         runs = None
@@ -231,10 +237,8 @@ def run_rsa(
         method: {name: {r: rows[name] for r, rows in found.items()} for name in found[regions[0]]}
         for method, found in measures.items()
     }
-    several = {n.split(":")[0] for n in layers if sum(m.split(":")[0] == n.split(":")[0]
-                                                     for m in layers) > 1}  # fmt: skip
-    for model in sorted(several):
-        if f"{model}:weighted" not in by_layer[methods[0]]:
+    for model, count in Counter(name.split(":")[0] for name in layers).items():
+        if count > 1 and f"{model}:weighted" not in by_layer[methods[0]]:
             notes.append(f"{model}: too few clips to weigh its layers on others")
     summary = json_ready(
         {
