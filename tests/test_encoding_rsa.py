@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import rsatoolbox
-from hypothesis import given
-from hypothesis import strategies as st
 from rsatoolbox.data import Dataset
 from rsatoolbox.data.noise import prec_from_residuals
 from rsatoolbox.rdm import RDMs, calc_rdm
@@ -118,9 +116,8 @@ def test_pairs_unknown_in_any_rdm_are_left_out_of_all():
     np.testing.assert_allclose(compare_rdms(a, b, "corr"), expected)
 
 
-@given(st.integers(2, 400))
-def test_the_number_of_clips_follows_from_that_of_pairs(n):
-    assert n_clips_of(n * (n - 1) // 2) == n
+def test_the_number_of_clips_follows_from_that_of_pairs():
+    assert all(n_clips_of(n * (n - 1) // 2) == n for n in range(2, 400))
 
 
 @pytest.mark.parametrize("method", THEIRS)
