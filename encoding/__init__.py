@@ -1,5 +1,7 @@
 """Encoding models: responses, designs with delays, ridge, ceilings, inference and simulation."""
 
+import lazy_loader
+
 from .banded import BandedRidgeCV
 from .ceiling import NoiseCeiling, noise_ceiling
 from .cluster import open_cluster
@@ -42,11 +44,38 @@ from .splithalf import (
 )
 from .splithalf_banded import predict_halves_banded
 
+# Similarity of representations is a room of its own, loaded when it is entered.
+__getattr__, _, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "rsa": [
+            "RDMBootstrap",
+            "RDMCeiling",
+            "RDMPermutation",
+            "between_runs",
+            "bootstrap_rdms",
+            "category_rdm",
+            "compare_rdms",
+            "noise_precision",
+            "permute_clips",
+            "rdm",
+            "rdm_ceiling",
+            "searchlight",
+            "surface_neighbours",
+            "volume_neighbours",
+            "weighted_rdm",
+        ]
+    },
+)
+
 __all__ = [
     "BandedRidgeCV",
     "Inference",
     "InputError",
     "NoiseCeiling",
+    "RDMBootstrap",
+    "RDMCeiling",
+    "RDMPermutation",
     "Responses",
     "RidgeCV",
     "RidgeEdgeWarning",
@@ -54,10 +83,14 @@ __all__ = [
     "best_layer",
     "best_stage_r2",
     "best_stages",
+    "between_runs",
     "block_bootstrap",
+    "bootstrap_rdms",
+    "category_rdm",
     "check_dummies",
     "check_regressors",
     "clip_estimates",
+    "compare_rdms",
     "delay",
     "delay_profile",
     "design_matrix",
@@ -78,22 +111,30 @@ __all__ = [
     "load_scores",
     "nested_cv",
     "noise_ceiling",
+    "noise_precision",
     "nuisance_columns",
     "open_cluster",
     "paired_difference",
     "partition",
     "permutation_test",
+    "permute_clips",
     "predict_halves",
     "predict_halves_banded",
+    "rdm",
+    "rdm_ceiling",
     "repetition_time",
     "samples_from_events",
     "save_maps",
     "save_scores",
+    "searchlight",
     "simulate",
     "split_half_r2",
     "summarise",
+    "surface_neighbours",
     "to_cifti",
     "to_gifti",
     "to_nifti",
     "variance_partition",
+    "volume_neighbours",
+    "weighted_rdm",
 ]

@@ -62,7 +62,7 @@ def noise_ceiling(Y, repeats=None, *, samples=None) -> NoiseCeiling:
         index = np.arange(Y.shape[0] * Y.shape[1]).reshape(Y.shape[:2])
         Y = Y.reshape(-1, Y.shape[2])
     elif Y.ndim == 2 and repeats is not None:
-        index = _presentations(len(Y), repeats, samples)
+        index = repeat_grid(len(Y), repeats, samples)
     else:
         raise InputError(
             f"Y has shape {Y.shape}; give (n_repeats, n_samples, n_targets), or 2-D with repeats"
@@ -90,8 +90,19 @@ def noise_ceiling(Y, repeats=None, *, samples=None) -> NoiseCeiling:
         )
 
 
-def _presentations(n_rows, repeats, samples) -> np.ndarray:
-    """Row numbers (n_repeats, n_samples)."""
+def repeat_grid(n_rows, repeats, samples) -> np.ndarray:
+    """Row numbers (n_repeats, n_samples) of the presentations of every sample, samples sorted.
+
+    Parameters
+    ----------
+    n_rows : int
+    repeats, samples : (n_rows,) labels; samples None: rows of each repeat in the order given
+
+    Raises
+    ------
+    InputError
+        A sample lacks a repeat or has it twice.
+    """
     repeats = pd.Series(np.asarray(repeats))
     if samples is None:
         samples = repeats.groupby(repeats).cumcount()

@@ -71,6 +71,8 @@ def clip_estimates(
     patterns, tables = [], []
     for run in samples["run"].unique():
         rows = np.flatnonzero(samples["run"] == run)
+        if (number[rows] < 0).all():  # a run in which no clip was heard
+            continue
         events = _events(samples, number, rows, tr, duration)
         volumes = (np.arange(len(rows)) + slice_time) * tr
         risen = [step_response(volumes[:, None] - events[e].to_numpy(), hrf)

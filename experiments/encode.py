@@ -58,6 +58,26 @@ def open_stores(stores: list[Path]) -> dict[str, xr.DataArray]:
     return layers
 
 
+def are_bids(responses: list[Path], samples: Path | None) -> bool:
+    """Whether responses are a BIDS root, not arrays.
+
+    Raises
+    ------
+    InputError
+        A path does not exist, a BIDS root is not alone, or arrays lack the table of their rows.
+    """
+    for path in responses:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; give --responses")
+    root = responses[0]
+    bids = root.is_dir() and root.suffix != ".zarr"
+    if bids and len(responses) > 1:
+        raise InputError(f"{root}: a BIDS folder is given alone; name --responses once")
+    if not bids and samples is None:
+        raise InputError(f"{root}: an array needs --samples, a table of its rows")
+    return bids
+
+
 def bids_subjects(root: Path) -> list[str]:
     """Subjects with a ``func`` folder, sorted."""
     subjects = sorted(path.parent.name for path in Path(root).glob("sub-*/func"))

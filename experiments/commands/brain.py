@@ -7,7 +7,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from experiments.commands.options import Json, Seed, progress_bar, say, show
+from experiments.commands.options import (
+    ArrayName,
+    Confounds,
+    Derivatives,
+    Features,
+    Json,
+    Kind,
+    Memory,
+    RegionNames,
+    Regions,
+    Samples,
+    Seed,
+    Space,
+    Targets,
+    Transposed,
+    progress_bar,
+    say,
+    show,
+)
 
 app = typer.Typer()
 
@@ -111,45 +129,23 @@ def _number(text: str) -> float | str:
     epilog="Example: cortexnet encode --features features/z.zarr --responses bids --out encode"
 )
 def encode(
-    features: Annotated[list[Path], typer.Option(help="Activation store; repeat for several.")],
+    features: Features,
     responses: Annotated[
         list[Path],
         typer.Option(help="BIDS root, or an array (.npy, .npz, .h5, .zarr); repeat for its parts."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.")],
-    samples: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV of an array's rows: run, clip_id, time[, repeat, dummy, split, recording, "
-            "session]."
-        ),
-    ] = None,
-    targets: Annotated[
-        Path | None, typer.Option(help="CSV of an array's columns: region[, x, y, z].")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Array in the file.")] = None,
-    transposed: Annotated[
-        bool | None,
-        typer.Option(
-            "--transposed/--not-transposed", help="Whether the array is targets x volumes."
-        ),
-    ] = None,
+    samples: Samples = None,
+    targets: Targets = None,
+    name: ArrayName = None,
+    transposed: Transposed = None,
     subject: Annotated[list[str] | None, typer.Option(help="Default: all.")] = None,
-    derivatives: Annotated[
-        Path | None, typer.Option(help="Preprocessed images (fMRIPrep) instead of raw ones.")
-    ] = None,
-    kind: Annotated[str, typer.Option(help="volume, surface or cifti.")] = "volume",
-    space: Annotated[str | None, typer.Option(help="Of preprocessed images.")] = None,
-    confounds: Annotated[
-        str | None,
-        typer.Option(help="none, motion, motion24 (of preprocessed images), motion24+wm_csf."),
-    ] = None,
-    regions: Annotated[
-        Path | None, typer.Option(help="Label image; default: derivatives/regions.")
-    ] = None,
-    region_names: Annotated[
-        Path | None, typer.Option(help="TSV of its labels: index, name.")
-    ] = None,
+    derivatives: Derivatives = None,
+    kind: Kind = "volume",
+    space: Space = None,
+    confounds: Confounds = None,
+    regions: Regions = None,
+    region_names: RegionNames = None,
     mask: Annotated[
         Path | None, typer.Option(help="Voxels to use; of an array: the grid of the maps.")
     ] = None,
@@ -158,7 +154,7 @@ def encode(
         str, typer.Option(help="Left out together: run, or stricter session.")
     ] = "run",
     permutations: Annotated[int, typer.Option(min=100)] = 2000,
-    memory: Annotated[str, typer.Option(help="To keep to.")] = "8GB",
+    memory: Memory = "8GB",
     cluster: Annotated[
         str | None, typer.Option(help="Dask: local, local:4, slurm:8 or tcp://host:8786.")
     ] = None,
@@ -177,6 +173,7 @@ def encode(
     from encoding import open_cluster, to_nifti
     from encoding.ridge.arrays import Torch
     from experiments.encode import (
+        are_bids,
         array_responses,
         bids_reference,
         bids_responses,
@@ -198,15 +195,7 @@ def encode(
         raise InputError(f"--folds is '{folds}'; give run or session")
     if device != "cpu":
         Torch(device)  # fails before hours of reading
-    root = responses[0]
-    for path in responses:
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder; give --responses")
-    bids = root.is_dir() and root.suffix != ".zarr"
-    if bids and len(responses) > 1:
-        raise InputError(f"{root}: a BIDS folder is given alone; name --responses once")
-    if not bids and samples is None:
-        raise InputError(f"{root}: an array needs --samples, a table of its rows")
+    root, bids = responses[0], are_bids(responses, samples)
     layers = open_stores(features)
     subjects = subject or (bids_subjects(root) if bids else ["subject"])
     if not bids and len(subjects) > 1:

@@ -18,6 +18,33 @@ Stimuli = Annotated[
     ),
 ]
 
+# Responses, for every command that reads them.
+Features = Annotated[list[Path], typer.Option(help="Activation store; repeat for several.")]
+Samples = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV of an array's rows: run, clip_id, time[, repeat, dummy, split, recording, session]."
+    ),
+]
+Targets = Annotated[Path | None, typer.Option(help="CSV of an array's columns: region[, x, y, z].")]
+ArrayName = Annotated[str | None, typer.Option("--name", help="Array in the file.")]
+Transposed = Annotated[
+    bool | None,
+    typer.Option("--transposed/--not-transposed", help="Whether the array is targets x volumes."),
+]
+Derivatives = Annotated[
+    Path | None, typer.Option(help="Preprocessed images (fMRIPrep) instead of raw ones.")
+]
+Kind = Annotated[str, typer.Option(help="volume, surface or cifti.")]
+Space = Annotated[str | None, typer.Option(help="Of preprocessed images.")]
+Confounds = Annotated[
+    str | None,
+    typer.Option(help="none, motion, motion24 (of preprocessed images), motion24+wm_csf."),
+]
+Regions = Annotated[Path | None, typer.Option(help="Label image; default: derivatives/regions.")]
+RegionNames = Annotated[Path | None, typer.Option(help="TSV of its labels: index, name.")]
+Memory = Annotated[str, typer.Option(help="To keep to.")]
+
 
 def say(line: str) -> None:
     """Progress for people: on the error stream, so that results can be piped."""
