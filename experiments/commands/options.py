@@ -23,7 +23,8 @@ Features = Annotated[list[Path], typer.Option(help="Activation store; repeat for
 Samples = Annotated[
     Path | None,
     typer.Option(
-        help="CSV of an array's rows: run, clip_id, time[, repeat, dummy, split, recording, session]."
+        help="CSV of an array's rows: run, clip_id, time[, repeat, dummy, split, recording, "
+        "session]."
     ),
 ]
 Targets = Annotated[Path | None, typer.Option(help="CSV of an array's columns: region[, x, y, z].")]
