@@ -2,6 +2,7 @@
 
 from .banded import BandedRidgeCV
 from .ceiling import NoiseCeiling, noise_ceiling
+from .cka import cka, cka_interval
 from .cluster import open_cluster
 from .commonality import partition, variance_partition
 from .compare import paired_difference
@@ -57,6 +58,8 @@ __all__ = [
     "block_bootstrap",
     "check_dummies",
     "check_regressors",
+    "cka",
+    "cka_interval",
     "clip_estimates",
     "delay",
     "delay_profile",
