@@ -1,0 +1,62 @@
+"""How alike the layers of two models are: debiased CKA over test clips."""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from torch import nn
+
+from cortexnet.activations import clip_mean, layer_activity
+from cortexnet.taps import LayerReader
+from encoding import cka_interval
+from stimuli.provenance import whole_file
+
+
+def mean_activity(model: nn.Module, waves: dict, path: Path) -> dict[str, np.ndarray]:
+    """Activity of every area averaged over each clip, kept in a file.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Of a scattering classifier the areas are the orders.
+    waves : {clip_id: (n_samples,) float32}
+    path : Path
+        Of safetensors.
+
+    Returns
+    -------
+    {layer: (n_clips, n_units) float32}
+        In the order of the model.
+    """
+    if not path.is_file():
+        read, rows = LayerReader(model), {layer: [] for layer in model.areas}
+        for wave in waves.values():
+            for layer, (activity, _) in layer_activity(read, wave).items():
+                rows[layer].append(clip_mean(activity))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            save_file({layer: np.stack(values) for layer, values in rows.items()}, partial)
+    found = load_file(path)
+    return {layer: found[layer] for layer in model.areas}
+
+
+def alignment(first: dict[str, np.ndarray], second: dict[str, np.ndarray], groups) -> dict:
+    """CKA of every layer of one model with every layer of another.
+
+    Parameters
+    ----------
+    first, second : as of `mean_activity`
+    groups : (n_clips,)
+        Left out together for the intervals.
+
+    Returns
+    -------
+    {"rows": list of {"first_layer", "second_layer", "cka", "low", "high"}}
+    """
+    rows = []
+    for layer, X in first.items():
+        for other, Y in second.items():
+            value, low, high = cka_interval(X, Y, groups)
+            row = {"first_layer": layer, "second_layer": other}
+            rows.append(row | {"cka": value, "low": low, "high": high})
+    return {"rows": rows}
