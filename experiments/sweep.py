@@ -14,8 +14,8 @@ from cortexnet.fixed import has_fixed
 from cortexnet.heldout import evaluate_run
 from cortexnet.registry import create_model
 from cortexnet.runs import check_settings, table_hash, train_run, write_json
-from experiments.clips import read_clips, with_test
-from experiments.miniature import clip_table
+from experiments.clips import with_test
+from experiments.miniature import training_clips
 from experiments.sweep_recipe import MINIATURE, Cell, Sweep
 from experiments.sweep_summary import RANKS, summarise
 from stimuli import InputError
@@ -51,10 +51,7 @@ def sweep_clips(sweep: Sweep, out: Path, stimuli: Path | None = None) -> pd.Data
         source = Path(out) / "miniature"
         if not source.exists():
             write_sounds_and_events(source, SPLIT_SEED)
-    source = Path(source)
-    if (source / "bids").is_dir() and (source / "genres").is_dir():
-        return clip_table(source)
-    return read_clips(source)
+    return training_clips(source)
 
 
 def run_sweep(

@@ -62,10 +62,10 @@ def compare(
 
     The same command goes on after an interruption; models and seeds may be added.
     """
-    from experiments.clips import read_clips
     from experiments.compare import compare as run_compare
     from experiments.compare.brain import load_responses
     from experiments.compare.entrants import load_entrants, model_settings, train_entrants
+    from experiments.miniature import training_clips
     from experiments.provenance import write_provenance
     from experiments.report import build_report
     from stimuli import InputError
@@ -82,7 +82,7 @@ def compare(
         settings = model_settings(models, [*_epochs(epochs or ()), *map(_option, option or ())])
         out.mkdir(parents=True, exist_ok=True)
         bar = sys.stderr.isatty() and not as_json
-        clips = read_clips(stimuli)
+        clips = training_clips(stimuli)
         runs = train_entrants(settings, clips, out, seed, say, progress=bar, device=device)
     entrants = load_entrants(runs)
     out.mkdir(parents=True, exist_ok=True)

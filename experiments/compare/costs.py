@@ -15,9 +15,10 @@ from experiments.compare.entrants import Entrant
 from experiments.compare.robustness import predict
 
 N_CLIPS = 10  # that are timed
+UNKNOWN = {"peak_megabytes": None, "base_megabytes": None}
 
 
-def measure_cost(entrant: Entrant, waves: dict) -> dict:
+def measure_cost(entrant: Entrant, waves: dict, memory: bool = True) -> dict:
     """Cost of training and use.
 
     Parameters
@@ -25,6 +26,8 @@ def measure_cost(entrant: Entrant, waves: dict) -> dict:
     entrant : Entrant
     waves : {clip_id: (n_samples,) float32}
         Test clips; the first ten are timed, after one that is not.
+    memory : bool
+        Whether to measure it.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def measure_cost(entrant: Entrant, waves: dict) -> dict:
         "train_seconds": card["seconds"],
         "seconds_per_clip": round(seconds, 4),
         "threads": torch.get_num_threads(),
-        **peak_memory(entrant),
+        **(peak_memory(entrant) if memory else UNKNOWN),
     }
 
 
@@ -66,7 +69,7 @@ def peak_memory(entrant: Entrant) -> dict:
         command.append(entrant.run.card["model"])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        return {"peak_megabytes": None, "base_megabytes": None}
+        return UNKNOWN
     return json.loads(done.stdout.splitlines()[-1])
 
 

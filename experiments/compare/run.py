@@ -30,6 +30,7 @@ def compare(
     seed: int = 0,
     report: Callable[[str], None] = lambda line: None,
     device: str = "auto",
+    memory: bool = True,
 ) -> dict:
     """Compare runs in seven parts; called again, what is finished is not computed anew.
 
@@ -51,6 +52,8 @@ def compare(
         Given a line of text as work goes on.
     device : str
         As `cortexnet.runs.train_run`.
+    memory : bool
+        Whether to measure it, in a process for each run.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def compare(
     costs = {}
     for one in entrants:
         path = parts[one.name] / "cost.json"
-        costs[one.name] = kept(path, lambda one=one: measure_cost(one, sound()))
+        costs[one.name] = kept(path, lambda one=one: measure_cost(one, sound(), memory))
     for line in _forecast(entrants, costs, parts, sizes, seeds):
         report(line)
 
