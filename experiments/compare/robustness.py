@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from cortexnet.evaluation import clip_means, predict_segments
 from cortexnet.fixed import trained_input, trained_length
 from cortexnet.runs import Run
+from experiments.compare.parallel import over_clips
 from stimuli import augment
 from stimuli.dataset import EvalSegments
 
@@ -68,10 +68,8 @@ def disturb_all(
     waves: dict[str, np.ndarray], sample_rate: int, condition: Condition, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """`disturbed` for every clip by its clip_id."""
-    with ThreadPoolExecutor() as pool:
-        made = pool.map(lambda one: disturbed(one[1], sample_rate, condition, one[0], seed),
-                        waves.items())  # fmt: skip
-        return dict(zip(waves, made, strict=True))
+    made = over_clips(lambda one, x: disturbed(x, sample_rate, condition, one, seed), waves)
+    return dict(zip(waves, made, strict=True))
 
 
 def possible(waves: dict[str, np.ndarray], segments: Sequence[int]) -> list[Condition]:
@@ -100,14 +98,17 @@ def predict(run: Run, waves: dict[str, np.ndarray], device="cpu") -> list[str]:
         As `cortexnet.heldout.evaluate_run`: of each clip the class with the highest mean
         probability over segments.
     """
-    recipe, labels = run.card["recipe"], run.card["labels"]
-    length, found = trained_length(run.model, recipe["segment"]), []
-    for clip_id, wave in waves.items():
+    recipe, labels, device = run.card["recipe"], run.card["labels"], torch.device(device)
+    length = trained_length(run.model, recipe["segment"])
+
+    def label(clip_id: str, wave: np.ndarray) -> str:
         with torch.inference_mode():
             given = trained_input(run.model, torch.from_numpy(wave)[None])[0].numpy()
         segments = EvalSegments([given], [0], length, length, [clip_id])
         probabilities, _, index = predict_segments(
             run.model, segments, recipe["batch_size"], device
         )
-        found.append(labels[int(clip_means(probabilities, index)[0].argmax())])
-    return found
+        return labels[int(clip_means(probabilities, index)[0].argmax())]
+
+    # Prediction moves the model to the device and back, which one thread does at a time.
+    return over_clips(label, waves, workers=0 if device.type == "cpu" else 1)

@@ -102,7 +102,7 @@ def compare(
     tables = {name: summary.predictions(test, by[CLEAN]) for name, by in heard.items()}
     result = {
         "kind": "compare",
-        "title": " and ".join(parts) if len(parts) == 2 else f"{len(parts)} models",
+        "title": f"{', '.join([*parts][:-1])} and {[*parts][-1]}",
         "n_clips": len(test),
         "n_tracks": int(test["group"].nunique()),
         "chance": float(test["label"].value_counts(normalize=True).iloc[0]),

@@ -9,6 +9,7 @@ from torch import nn
 from cortexnet.activations import clip_mean, layer_activity
 from cortexnet.taps import LayerReader
 from encoding import cka_interval
+from experiments.compare.parallel import over_clips
 from stimuli.provenance import whole_file
 
 
@@ -29,13 +30,15 @@ def mean_activity(model: nn.Module, waves: dict, path: Path) -> dict[str, np.nda
         In the order of the model.
     """
     if not path.is_file():
-        read, rows = LayerReader(model), {layer: [] for layer in model.areas}
-        for wave in waves.values():
-            for layer, (activity, _) in layer_activity(read, wave).items():
-                rows[layer].append(clip_mean(activity))
+        read = LayerReader(model)
+
+        def means(_: str, wave: np.ndarray) -> dict[str, np.ndarray]:
+            return {layer: clip_mean(x) for layer, (x, _) in layer_activity(read, wave).items()}
+
+        rows = over_clips(means, waves)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:
-            save_file({layer: np.stack(values) for layer, values in rows.items()}, partial)
+            save_file({k: np.stack([row[k] for row in rows]) for k in model.areas}, partial)
     found = load_file(path)
     return {layer: found[layer] for layer in model.areas}
 

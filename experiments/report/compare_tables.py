@@ -142,8 +142,7 @@ def costs(found: Comparison, slug: str) -> Table:
         Column("parameters"),
         Column("multiply-adds per second of sound (millions)"),
         Column("training (s)"),
-        Column("use, a clip (s)"),
-        Column("threads"),
+        Column("use, a clip, one processor (s)"),
         Column("peak memory (MB)"),
         Column("of it libraries (MB)"),
     ]
@@ -154,7 +153,6 @@ def costs(found: Comparison, slug: str) -> Table:
             number(row["cost"]["macs_per_second"] / 1e6, tenths),
             number(row["cost"]["train_seconds"], tenths),
             number(row["cost"]["seconds_per_clip"], decimal),
-            number(row["cost"]["threads"], whole),
             number(row["cost"]["peak_megabytes"], whole),
             number(row["cost"]["base_megabytes"], whole),
         ]

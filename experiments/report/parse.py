@@ -304,7 +304,7 @@ COMPARED = {
     "brain": ("subject", "region", "name", "layer", "mean_r", "r_low", "r_high", "ceiling", "r2",
               "unique", "unique_low", "unique_high"),
 }  # fmt: skip
-_COST = ("parameters", "macs_per_second", "train_seconds", "seconds_per_clip", "threads",
+_COST = ("parameters", "macs_per_second", "train_seconds", "seconds_per_clip",
          "peak_megabytes", "base_megabytes")  # fmt: skip
 
 
