@@ -17,6 +17,7 @@ from experiments.compare.entrants import Entrant, forget
 from experiments.compare.kept import kept
 from experiments.compare.robustness import CLEAN, CONDITIONS, disturb_all, possible, predict
 from experiments.compare.similarity import alignment, mean_activity
+from experiments.report.wording import listed
 from stimuli.dataset import decoded
 from stimuli.provenance import whole_file
 
@@ -102,7 +103,7 @@ def compare(
     tables = {name: summary.predictions(test, by[CLEAN]) for name, by in heard.items()}
     result = {
         "kind": "compare",
-        "title": f"{', '.join([*parts][:-1])} and {[*parts][-1]}",
+        "title": listed(parts),
         "n_clips": len(test),
         "n_tracks": int(test["group"].nunique()),
         "chance": float(test["label"].value_counts(normalize=True).iloc[0]),
