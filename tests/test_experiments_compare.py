@@ -6,13 +6,14 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_experiments_cli import cortexnet, refused
 from test_experiments_report import Page
 from tiny_networks import RATE, TinyWave, registered
 
 from cortexnet import registry
+from cortexnet.activations import extract
 from cortexnet.heldout import evaluate_run
 from encoding import features_at
 from encoding.design import delay
@@ -30,6 +31,7 @@ from experiments.compare.robustness import (
     possible,
     predict,
 )
+from experiments.compare.similarity import alignment
 from experiments.compare.summary import pairs, predictions, verdict
 from experiments.encode import open_stores
 from experiments.report import build_report
@@ -61,8 +63,8 @@ def made(tmp_path_factory, clips):
     out = tmp_path_factory.mktemp("compare")
     with registered():
         registry.register_model("tiny_level", "a test")(TinyLevel)
-        settings = model_settings(MODELS, BASE)
-        folders = train_entrants(settings, clips, out, sample_rate=RATE)
+        wanted = model_settings(MODELS, BASE)
+        folders = train_entrants(wanted, clips, out, sample_rate=RATE)
         result = compare(load_entrants(folders), out, SIZES, SEEDS, memory=False)
         yield out, folders, result
         del registry._MODELS["tiny_level"]
@@ -123,6 +125,7 @@ def test_every_model_learns_from_the_same_tracks_and_is_tested_on_the_same_clips
     assert not (out / "features").exists() and not list(out.rglob("tracks-*/"))
 
 
+@settings(max_examples=30)
 @given(
     counts=st.lists(st.integers(1, 6), min_size=2, max_size=4),
     clips_each=st.integers(1, 3),
@@ -238,9 +241,22 @@ def test_runs_that_were_given_other_clips_are_refused(made, clips, tmp_path):
         kept.to_csv(other / "clips.csv", index=False)
         with pytest.raises(InputError, match=said):
             load_entrants([folders[0], other])
+    few = tmp_path / "few"
+    shutil.copytree(folders[1], few)
+    held = table["split"] == "test"
+    table[~held | table["label"].eq("a")].to_csv(few / "clips.csv", index=False)
+    with pytest.raises(InputError, match="2 test clips of 1 groups are too few"):
+        load_entrants([few, folders[0]])
     table.assign(split="train").to_csv(tmp_path / "test" / "clips.csv", index=False)
     with pytest.raises(InputError, match="no clip was held out"):
         load_entrants([folders[0], tmp_path / "test"])
+
+
+def test_a_layer_that_is_silent_is_like_no_other():
+    silent, loud = np.ones((6, 3)), np.random.default_rng(0).standard_normal((6, 3))
+    rows = alignment({"a": silent}, {"b": loud, "c": silent}, list("uvwxyz"))["rows"]
+    assert [row["cka"] for row in rows] == [None, None]
+    assert alignment({"a": loud}, {"a": loud}, list("uvwxyz"))["rows"][0]["cka"] == pytest.approx(1)
 
 
 def test_settings_go_to_all_models_or_to_one(made):
@@ -310,7 +326,8 @@ def test_the_command_compares_runs_and_refuses_in_one_line(made, tmp_path):
     assert "--sizes 'a' is not a list" in refused(*again[:-4], "--sizes", "a")
     wrong = ("compare", "--models", "tiny_fixed", "--stimuli", tmp_path, "--out", none)
     assert "neither a number nor MODEL=N" in refused(*wrong, "--epochs", "tiny_fixed=few")
-    assert "a label" not in refused(*wrong, "--option", "tiny_fixed:depth=3") and not none.exists()
+    assert "no option 'depth'" in refused(*wrong, "--option", "tiny_fixed:depth=3")
+    assert not none.exists()
 
 
 def test_the_model_that_drives_a_region_explains_what_the_others_do_not(made, tmp_path):
@@ -330,26 +347,25 @@ def test_the_model_that_drives_a_region_explains_what_the_others_do_not(made, tm
     pd.DataFrame({"region": regions}).to_csv(tmp_path / "columns.csv", index=False)
     source = tmp_path / "responses.npy"
     rng = np.random.default_rng(0)
-    np.save(source, rng.standard_normal((len(samples), 12)).astype(np.float32))
-    load = load_responses(source, (), tmp_path / "rows.csv", tmp_path / "columns.csv")
-    # The first call writes the activity that the second one's responses are made of.
-    (tmp_path / "first").mkdir()
-    predict_regions(entrants, load, tmp_path / "first")
-    store = open_stores([tmp_path / "first" / "activity" / "tiny_fixed.zarr"])
+    clips = load_clips(folders[0] / "clips.csv")
+    store = tmp_path / "tiny_fixed.zarr"
+    extract(entrants[0].run.model, clips, store, "tiny_fixed", bin_seconds=width)
+    store = open_stores([store])
     X = features_at(store["tiny_fixed:hidden"], samples)
     X = delay(X - X.mean(0), samples["run"].to_numpy(), (2, 3, 4, 5))
     Y = rng.standard_normal((len(samples), 12))
     Y[:, :6] += 4 * X[:, 8:16] @ rng.standard_normal((8, 6)) / X[:, 8:16].std()
     np.save(source, Y.astype(np.float32))
-    (tmp_path / "second").mkdir()
-    rows = predict_regions(entrants, load, tmp_path / "second")
+    load = load_responses(source, (), tmp_path / "rows.csv", tmp_path / "columns.csv")
+    (tmp_path / "out").mkdir()
+    rows = predict_regions(entrants, load, tmp_path / "out")
     found = {(row["name"], row["region"]): row for row in rows}
     driven, other = found["tiny_fixed", "driven"], found["modulation_svm", "driven"]
     assert driven["unique"] > 0.1 > other["unique"]
     assert found["tiny_fixed", "silent"]["unique"] < 0.1
     assert driven["unique_low"] <= driven["unique"] <= driven["unique_high"]
     assert driven["layer"] in ("bands", "hidden") and driven["mean_r"] > 0.3
+    samples.assign(clip_id="x").to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match="are not in the table of the runs"):
-        samples.assign(clip_id="x").to_csv(tmp_path / "rows.csv", index=False)
-        (tmp_path / "third").mkdir()
-        predict_regions(entrants, load, tmp_path / "third")
+        predict_regions(entrants, load, tmp_path / "other")

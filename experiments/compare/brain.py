@@ -125,8 +125,8 @@ def _subject(entrants, subject, responses, out, seed, report) -> dict:
                     "ceiling": fit.get("ceiling"),
                     "r2": float(alone.sel(space=name, target_region=where)),
                     "unique": float(unique.sel(place)),
-                    "unique_low": float(ends.sel(place, end="low")),
-                    "unique_high": float(ends.sel(place, end="high")),
+                    "unique_low": float(ends.sel(place | {"end": "low"})),
+                    "unique_high": float(ends.sel(place | {"end": "high"})),
                 }
             )
     return {"rows": rows}

@@ -159,7 +159,7 @@ def load_entrants(folders: Sequence[Path]) -> list[Entrant]:
     ------
     InputError
         If there are fewer than two, two of one name, one without test clips or of another sample
-        rate, or training or test clips differ.
+        rate, training or test clips differ, or test clips are too few.
     """
     folders = [Path(folder) for folder in folders]
     if len(folders) < 2:
@@ -178,6 +178,12 @@ def load_entrants(folders: Sequence[Path]) -> list[Entrant]:
         pool, held = clips[~test].reset_index(drop=True), clips[test].reset_index(drop=True)
         entrants.append(Entrant(folder.name, run, pool, held))
     first, *others = entrants
+    sizes = first.test.groupby("group").size()
+    if len(sizes) < 3 or sizes.sum() - sizes.max() < 4:
+        raise InputError(
+            f"{first.run.folder}: {sizes.sum()} test clips of {len(sizes)} groups are too few to "
+            "compare on; hold out clips of three groups at least"
+        )
     for one in others:
         if one.run.card["sample_rate"] != first.run.card["sample_rate"]:
             raise InputError(f"{one.run.folder}: another sample rate than {first.run.folder}")

@@ -55,11 +55,13 @@ def alignment(first: dict[str, np.ndarray], second: dict[str, np.ndarray], group
     Returns
     -------
     {"rows": list of {"first_layer", "second_layer", "cka", "low", "high"}}
+        None where a layer is the same for all clips.
     """
     rows = []
     for layer, X in first.items():
         for other, Y in second.items():
-            value, low, high = cka_interval(X, Y, groups)
+            alike = not (np.ptp(X, 0).any() and np.ptp(Y, 0).any())
+            value, low, high = (None,) * 3 if alike else cka_interval(X, Y, groups)
             row = {"first_layer": layer, "second_layer": other}
             rows.append(row | {"cka": value, "low": low, "high": high})
     return {"rows": rows}

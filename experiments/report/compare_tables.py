@@ -1,5 +1,7 @@
 """Tables of a comparison of models."""
 
+from collections.abc import Callable
+
 from experiments.report.records import Comparison
 from experiments.report.table import Cell, Column, Table, number, span, without_empty, word
 from experiments.report.wording import (
@@ -13,265 +15,196 @@ from experiments.report.wording import (
     whole,
 )
 
+# Heading, key or pair of keys of a row, and how it is written; None is text.
+Spec = tuple[str, str | tuple[str, str], Callable | None]
+DIFFERENCE: list[Spec] = [
+    ("difference", "difference", decimal),
+    ("95 % interval of it", ("low", "high"), decimal_range),
+]
+PAIR: list[Spec] = [("first model", "first", None), ("second model", "second", None)]
+
 
 def accuracy(found: Comparison, slug: str) -> Table:
     """Accuracy of every model."""
-    columns = [
-        Column("model", False),
-        Column("clips correct"),
-        Column("95 % interval, clips", fields=("clips, low", "clips, high")),
-        Column("95 % interval, tracks", fields=("tracks, low", "tracks, high")),
-        Column("chance"),
-    ]
+    ends = ("clip_interval", "track_interval")
     rows = [
-        [
-            word(row["name"]),
-            number(row["clip_accuracy"], percent),
-            span(*row["clip_interval"], percent_range),
-            span(*row["track_interval"], percent_range),
-            number(found.chance, percent),
-        ]
+        row | {f"{key}_{i}": row[key][i] for key in ends for i in (0, 1)} | {"chance": found.chance}
         for row in found.models
+    ]
+    columns: list[Spec] = [
+        ("model", "name", None),
+        ("clips correct", "clip_accuracy", percent),
+        ("95 % interval, clips", ("clip_interval_0", "clip_interval_1"), percent_range),
+        ("95 % interval, tracks", ("track_interval_0", "track_interval_1"), percent_range),
+        ("chance", "chance", percent),
     ]
     caption = (
         f"Accuracy on {found.n_clips} test clips of {found.n_tracks} tracks. Intervals are "
         "Wilson's over clips, and bootstrap intervals over whole tracks."
     )
-    return Table(f"{slug}-accuracy", caption, columns, rows)
+    return _table(f"{slug}-accuracy", caption, columns, rows)
 
 
 def pairs(found: Comparison, slug: str) -> Table:
     """Every two models on the same clips."""
     columns = [
-        Column("first model", False),
-        Column("second model", False),
-        Column("difference"),
-        Column("95 % interval", fields=("difference, low", "difference, high")),
-        Column("only the first right"),
-        Column("only the second right"),
-        Column("p, McNemar"),
-        Column("p, Holm"),
-        Column("p, tracks"),
-        Column("p, tracks, Holm"),
-        Column("shown to differ", False),
+        *PAIR,
+        *DIFFERENCE,
+        ("only the first right", "only_first", whole),
+        ("only the second right", "only_second", whole),
+        ("p, McNemar", "p", probability),
+        ("p, Holm", "p_holm", probability),
+        ("p, tracks", "unit_p", probability),
+        ("p, tracks, Holm", "unit_p_holm", probability),
+        ("shown to differ", "differ", None),
     ]
-    rows = [
-        [
-            word(row["first"]),
-            word(row["second"]),
-            *_difference(row),
-            number(row["only_first"], whole),
-            number(row["only_second"], whole),
-            *(number(row[key], probability) for key in ("p", "p_holm", "unit_p", "unit_p_holm")),
-            word("yes" if row["clear"] else "no"),
-        ]
-        for row in found.pairs
-    ]
+    rows = [row | {"differ": "yes" if row["clear"] else "no"} for row in found.pairs]
     caption = (
         "Paired tests. Difference in the share of test clips that are right, first minus second, "
         "with its bootstrap interval over tracks; p of the exact McNemar test over clips, and by "
         "flipping the signs of whole tracks, each before and after Holm. The last decides."
     )
-    return Table(f"{slug}-pairs", caption, columns, rows)
+    return _table(f"{slug}-pairs", caption, columns, rows)
 
 
 def learning(found: Comparison, slug: str) -> Table:
     """Points of the learning curves."""
-    columns = [
-        Column("model", False),
-        Column("training tracks"),
-        Column("training clips"),
-        Column("clips correct"),
-        Column("95 % interval", fields=("clips correct, low", "clips correct, high")),
-        Column("SD over seeds"),
-    ]
-    rows = [
-        [
-            word(row["name"]),
-            number(row["tracks"], whole),
-            number(row["clips"], whole),
-            number(row["clip_accuracy"], percent),
-            span(row["low"], row["high"], percent_range),
-            number(row["seed_sd"], decimal),
-        ]
-        for row in found.learning
+    columns: list[Spec] = [
+        ("model", "name", None),
+        ("training tracks", "tracks", whole),
+        ("training clips", "clips", whole),
+        ("clips correct", "clip_accuracy", percent),
+        ("95 % interval", ("low", "high"), percent_range),
+        ("SD over seeds", "seed_sd", decimal),
     ]
     caption = (
         "Learning curves. Mean over seeds, each of which draws tracks and trains anew; intervals "
         "are over test tracks."
     )
-    return without_empty(Table(f"{slug}-learning", caption, columns, rows))
+    return _table(f"{slug}-learning", caption, columns, found.learning)
 
 
 def robustness(found: Comparison, slug: str) -> Table:
     """Accuracy on disturbed test clips."""
     columns = [
-        Column("model", False),
-        Column("condition", False),
-        Column("size"),
-        Column("unit", False),
-        Column("clips correct"),
-        Column("difference"),
-        Column("95 % interval", fields=("difference, low", "difference, high")),
-        Column("p"),
-    ]
-    rows = [
-        [
-            word(row["name"]),
-            word(row["kind"]),
-            number(row["size"], tenths),
-            word(row["unit"]),
-            number(row["clip_accuracy"], percent),
-            *_difference(row),
-            number(row["p"], probability),
-        ]
-        for row in found.robustness
+        ("model", "name", None),
+        ("condition", "kind", None),
+        ("size", "size", tenths),
+        ("unit", "unit", None),
+        ("clips correct", "clip_accuracy", percent),
+        *DIFFERENCE,
+        ("p", "p", probability),
     ]
     caption = (
         "Robustness. Accuracy on disturbed test clips and its difference from that on the same "
         "clips undisturbed, with bootstrap interval over tracks; p by flipping signs of whole "
         "tracks, not corrected."
     )
-    return Table(f"{slug}-robustness", caption, columns, rows)
+    return _table(f"{slug}-robustness", caption, columns, found.robustness)
 
 
 def costs(found: Comparison, slug: str) -> Table:
     """Size, arithmetic, time and memory of every model."""
-    columns = [
-        Column("model", False),
-        Column("parameters"),
-        Column("multiply-adds per second of sound (millions)"),
-        Column("training (s)"),
-        Column("use, a clip, one processor (s)"),
-        Column("peak memory (MB)"),
-        Column("of it libraries (MB)"),
-    ]
     rows = [
-        [
-            word(row["name"]),
-            number(row["cost"]["parameters"], whole),
-            number(row["cost"]["macs_per_second"] / 1e6, tenths),
-            number(row["cost"]["train_seconds"], tenths),
-            number(row["cost"]["seconds_per_clip"], decimal),
-            number(row["cost"]["peak_megabytes"], whole),
-            number(row["cost"]["base_megabytes"], whole),
-        ]
+        {"name": row["name"], "macs": row["cost"]["macs_per_second"] / 1e6} | row["cost"]
         for row in found.models
+    ]
+    columns: list[Spec] = [
+        ("model", "name", None),
+        ("parameters", "parameters", whole),
+        ("multiply-adds per second of sound (millions)", "macs", tenths),
+        ("training (s)", "train_seconds", tenths),
+        ("use, a clip, one processor (s)", "seconds_per_clip", decimal),
+        ("peak memory (MB)", "peak_megabytes", whole),
+        ("of it libraries (MB)", "base_megabytes", whole),
     ]
     caption = (
         "Cost of the models. Training as it was measured; multiply-adds without those of "
         "support vectors; memory is the highest resident size of a process that loads the run and "
         "classifies test clips one by one."
     )
-    return without_empty(Table(f"{slug}-costs", caption, columns, rows))
+    return _table(f"{slug}-costs", caption, columns, rows)
 
 
 def budgets(found: Comparison, slug: str) -> Table:
     """How every model was trained."""
-    keys = list(dict.fromkeys(key for row in found.models for key in row["budget"]))
-    columns = [Column("model", False), *(Column(key.replace("_", " "), False) for key in keys)]
+    keys = dict.fromkeys(key for row in found.models for key in row["budget"])
     rows = [
-        [word(row["name"]), *(_any(row["budget"].get(key)) for key in keys)] for row in found.models
+        {"model": row["name"]}
+        | {key: plain(row["budget"][key]) if row["budget"].get(key) else None for key in keys}
+        | {"seed": plain(row["budget"]["seed"])}
+        for row in found.models
     ]
-    return Table(f"{slug}-budgets", "Training budgets. Epochs may end early.", columns, rows)
+    columns: list[Spec] = [(key.replace("_", " "), key, None) for key in ("model", *keys)]
+    return _table(f"{slug}-budgets", "Training budgets. Epochs may end early.", columns, rows)
 
 
 def classes(found: Comparison, slug: str) -> Table:
     """Recall of every class, for every two models."""
     columns = [
-        Column("class", False),
-        Column("clips"),
-        Column("first model", False),
-        Column("second model", False),
-        Column("first right"),
-        Column("second right"),
-        Column("difference"),
-        Column("95 % interval", fields=("difference, low", "difference, high")),
-    ]
-    rows = [
-        [
-            word(row["label"]),
-            number(row["n_clips"], whole),
-            word(row["first"]),
-            word(row["second"]),
-            number(row["first_recall"], percent),
-            number(row["second_recall"], percent),
-            *_difference(row),
-        ]
-        for row in found.classes
+        ("class", "label", None),
+        ("clips", "n_clips", whole),
+        *PAIR,
+        ("first right", "first_recall", percent),
+        ("second right", "second_recall", percent),
+        *DIFFERENCE,
     ]
     caption = (
         "Classes. Share of the clips of a class that are right, and the difference of two models "
         "with its bootstrap interval over tracks, not corrected for the number of classes."
     )
-    return Table(f"{slug}-classes", caption, columns, rows)
+    return _table(f"{slug}-classes", caption, columns, found.classes)
 
 
 def similarity(found: Comparison, slug: str) -> Table:
     """Alignment of layers with its intervals."""
-    columns = [
-        Column("first model", False),
-        Column("layer", False),
-        Column("second model", False),
-        Column("layer of it", False),
-        Column("CKA"),
-        Column("95 % interval", fields=("CKA, low", "CKA, high")),
-    ]
-    rows = [
-        [
-            word(row["first"]),
-            word(row["first_layer"]),
-            word(row["second"]),
-            word(row["second_layer"]),
-            number(row["cka"], decimal),
-            span(row["low"], row["high"], decimal_range),
-        ]
-        for row in found.similarity
+    columns: list[Spec] = [
+        ("first model", "first", None),
+        ("layer", "first_layer", None),
+        ("second model", "second", None),
+        ("layer of it", "second_layer", None),
+        ("CKA", "cka", decimal),
+        ("95 % interval", ("low", "high"), decimal_range),
     ]
     caption = "Similarity of layers. Debiased CKA; intervals by leaving out a track at a time."
-    return Table(f"{slug}-similarity", caption, columns, rows)
+    return _table(f"{slug}-similarity", caption, columns, found.similarity)
 
 
 def brain(found: Comparison, slug: str) -> Table:
     """What each model predicts in each region."""
-    columns = [
-        Column("region", False),
-        Column("subject", False),
-        Column("model", False),
-        Column("best layer", False),
-        Column("mean r"),
-        Column("95 % interval of r", fields=("r, low", "r, high")),
-        Column("ceiling of r"),
-        Column("R², all layers"),
-        Column("unique R²"),
-        Column("95 % interval of it", fields=("unique, low", "unique, high")),
-    ]
-    rows = [
-        [
-            word(row["region"]),
-            word(row["subject"]),
-            word(row["name"]),
-            word(row["layer"]),
-            number(row["mean_r"], decimal),
-            span(row["r_low"], row["r_high"], decimal_range),
-            number(row["ceiling"], decimal),
-            number(row["r2"], decimal),
-            number(row["unique"], decimal),
-            span(row["unique_low"], row["unique_high"], decimal_range),
-        ]
-        for row in found.brain
+    columns: list[Spec] = [
+        ("region", "region", None),
+        ("subject", "subject", None),
+        ("model", "name", None),
+        ("best layer", "layer", None),
+        ("mean r", "mean_r", decimal),
+        ("95 % interval of r", ("r_low", "r_high"), decimal_range),
+        ("ceiling of r", "ceiling", decimal),
+        ("R², all layers", "r2", decimal),
+        ("unique R²", "unique", decimal),
+        ("95 % interval of unique R²", ("unique_low", "unique_high"), decimal_range),
     ]
     caption = (
         "Responses. Mean r of the best layer; held-out R² of all layers of a model jointly, and "
         "what they add to the joint model of all others."
     )
-    return without_empty(Table(f"{slug}-brain", caption, columns, rows))
+    return _table(f"{slug}-brain", caption, columns, found.brain)
 
 
-def _difference(row: dict) -> list[Cell]:
-    low_high = span(row["low"], row["high"], decimal_range)
-    return [number(row["difference"], decimal), low_high]
+def _table(slug: str, caption: str, columns: list[Spec], rows: list[dict]) -> Table:
+    headings = [
+        Column(name, write is not None, (f"{name}, low", f"{name}, high") if _ends(keys) else ())
+        for name, keys, write in columns
+    ]
+    cells = [[_cell(row, keys, write) for _, keys, write in columns] for row in rows]
+    return without_empty(Table(slug, caption, headings, cells))
 
 
-def _any(value) -> Cell:
-    return word(None if value in (None, {}) else plain(value))
+def _ends(keys) -> bool:
+    return isinstance(keys, tuple)
+
+
+def _cell(row: dict, keys, write) -> Cell:
+    if _ends(keys):
+        return span(row[keys[0]], row[keys[1]], write)
+    return word(row[keys]) if write is None else number(row[keys], write)
