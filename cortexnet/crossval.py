@@ -22,7 +22,7 @@ from cortexnet.registry import create_model
 from cortexnet.runs import check_settings, train_run, write_json
 from cortexnet.training import embed_segments
 from stimuli import InputError
-from stimuli.dataset import EvalSegments, label_index, load_waveforms
+from stimuli.dataset import EvalSegments, decoded, label_index
 from stimuli.provenance import whole_file
 from stimuli.splits import grouped_folds, split_units
 
@@ -109,7 +109,7 @@ def crossval(
     how = {
         "sample_rate": sample_rate,
         "options": options,
-        "waveforms": None if readout or has_fixed(model) else _decode(clips, sample_rate),
+        "waveforms": None if readout or has_fixed(model) else decoded(clips, sample_rate),
         "progress": progress,
         "workers": workers,
         "cache": features,
@@ -209,12 +209,6 @@ def compare_crossvals(first: Path, second: Path, seed: int = 0) -> dict:
     return paired_difference(*tables, seed=seed)
 
 
-def _decode(clips, sample_rate) -> dict[str, np.ndarray]:
-    """Sound of every clip, read once for all folds."""
-    sound = load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
-    return dict(zip(clips["clip_id"], sound, strict=True))
-
-
 def _network_folds(name, clips, folds, folder, recipe, how):
     position = {clip_id: row for row, clip_id in enumerate(clips["clip_id"])}
     for number, (_, test) in enumerate(folds, 1):
@@ -232,7 +226,7 @@ def _network_folds(name, clips, folds, folder, recipe, how):
 def _readout_folds(model, name, clips, truth, folds, folder, recipe, options):
     """Features do not depend on the fold: they are computed once and kept in the folder."""
     started = time.perf_counter()
-    sound = list(_decode(clips, model.sample_rate).values())
+    sound = list(decoded(clips, model.sample_rate).values())
     digest = hashlib.sha256("".join(clips["clip_id"] + clips["label"]).encode())
     for wave in sound:
         digest.update(wave.tobytes())

@@ -38,6 +38,14 @@ def trained_input(model: nn.Module, waveform: Tensor) -> Tensor:
     return model.fixed(waveform) if has_fixed(model) else waveform
 
 
+def trained_length(model: nn.Module, segment: int) -> int:
+    """Frames of `trained_input` in a segment of so many samples; the samples without such."""
+    if not has_fixed(model):
+        return segment
+    # The small number keeps a whole count of frames whole in spite of rounding.
+    return int(segment * model.fixed_rate / model.sample_rate + 1e-6)
+
+
 class _Uses(TorchFunctionMode):
     """Which of the given tensors take part in any operation of torch."""
 
@@ -129,11 +137,9 @@ def clips_module(
             clips, segment, sample_rate=rate, augmenter=augmenter, waveforms=waveforms, **loading
         )
     model.eval()
-    # The small number keeps a whole count of frames whole in spite of rounding.
-    frames = int(segment * model.fixed_rate / rate + 1e-6)
     return ClipsModule(
         clips,
-        frames,
+        trained_length(model, segment),
         sample_rate=rate,
         cache=fixed_cache(model, *cache),
         transform=_transform(model),

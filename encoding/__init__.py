@@ -4,6 +4,7 @@ import lazy_loader
 
 from .banded import BandedRidgeCV
 from .ceiling import NoiseCeiling, noise_ceiling
+from .cka import cka, cka_interval
 from .cluster import open_cluster
 from .commonality import partition, variance_partition
 from .compare import paired_difference
@@ -89,6 +90,8 @@ __all__ = [
     "category_rdm",
     "check_dummies",
     "check_regressors",
+    "cka",
+    "cka_interval",
     "clip_estimates",
     "compare_rdms",
     "delay",

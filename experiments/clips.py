@@ -6,6 +6,7 @@ import pandas as pd
 
 from stimuli import InputError, ds003720, gtzan, load_clips
 from stimuli.orders import ORDER_FILES
+from stimuli.splits import grouped_holdout
 
 
 def is_bids(folder: Path) -> bool:
@@ -68,3 +69,12 @@ def read_clips(
     if source.is_dir() and is_gtzan(source):
         return gtzan.load(source, index)
     return load_clips(source, files)
+
+
+def with_test(clips: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
+    """The table's own test clips, or where it has none a share of the groups of every label."""
+    split = clips["split"].fillna("").astype(str).to_numpy(object)
+    if not (split == "test").any():
+        # What is marked as a leak holds the recording of a test clip of the table's own.
+        split[grouped_holdout(clips, fraction, seed)[1]] = "test"
+    return clips.assign(split=split)

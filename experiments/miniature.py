@@ -12,6 +12,7 @@ from torch import nn
 import encoding
 from cortexnet.activations import bin_means, count_bins, layer_activity
 from cortexnet.runs import weights_hash, write_json
+from experiments.clips import read_clips
 from experiments.models import Sounds, untrained
 from stimuli import InputError, ds003720, load_clips
 from stimuli.clips import waveform
@@ -75,6 +76,14 @@ def clip_table(root: Path) -> pd.DataFrame:
     tracks = load_clips(root / "genres")
     outside = tracks[~tracks["track"].isin(heard["track"])].assign(split="")
     return pd.concat([outside, heard], ignore_index=True)
+
+
+def training_clips(source: Path) -> pd.DataFrame:
+    """Clips to train and test on: `clip_table` of a miniature, `read_clips` of all else."""
+    source = Path(source)
+    if (source / "bids").is_dir() and (source / "genres").is_dir():
+        return clip_table(source)
+    return read_clips(source)
 
 
 def _write_responses(root: Path, seed: int) -> dict:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +14,15 @@ from cortexnet.fixed import has_fixed
 from cortexnet.heldout import evaluate_run
 from cortexnet.registry import create_model
 from cortexnet.runs import check_settings, table_hash, train_run, write_json
-from experiments.clips import read_clips
-from experiments.miniature import clip_table
+from experiments.clips import with_test
+from experiments.miniature import training_clips
 from experiments.sweep_recipe import MINIATURE, Cell, Sweep
 from experiments.sweep_summary import RANKS, summarise
 from stimuli import InputError
-from stimuli.dataset import load_waveforms
+from stimuli.dataset import decoded
 from stimuli.miniature import write_sounds_and_events
 from stimuli.provenance import whole_file
-from stimuli.splits import grouped_holdout, split_units
+from stimuli.splits import split_units
 
 # Of folds, or of the clips that are held out: the same for all cells and seeds.
 SPLIT_SEED = 0
@@ -52,10 +51,7 @@ def sweep_clips(sweep: Sweep, out: Path, stimuli: Path | None = None) -> pd.Data
         source = Path(out) / "miniature"
         if not source.exists():
             write_sounds_and_events(source, SPLIT_SEED)
-    source = Path(source)
-    if (source / "bids").is_dir() and (source / "genres").is_dir():
-        return clip_table(source)
-    return read_clips(source)
+    return training_clips(source)
 
 
 def run_sweep(
@@ -157,13 +153,7 @@ def _sides(sweep, clips) -> pd.DataFrame:
     """The table with groups that keep together what must be, and test clips where needed."""
     clips = clips.reset_index(drop=True)
     clips = clips.assign(group=split_units(clips, sweep.keep))
-    if sweep.folds:
-        return clips
-    split = clips["split"].fillna("").astype(str)
-    if not (split == "test").any():
-        # What is marked as a leak holds the recording of a test clip of the table's own.
-        split.iloc[grouped_holdout(clips, sweep.test_fraction, SPLIT_SEED)[1]] = "test"
-    return clips.assign(split=split)
+    return clips if sweep.folds else with_test(clips, sweep.test_fraction, SPLIT_SEED)
 
 
 def _settings(cell: Cell, sweep: Sweep, clips, sample_rate) -> dict:
@@ -206,8 +196,7 @@ def _decoded(cells, clips, sample_rate) -> dict | None:
     """Sound of every clip, read once for all cells; none where all compute features of it."""
     if all(has_fixed(create_model(cell.model, 2, sample_rate, **cell.options)) for cell in cells):
         return None
-    sound = load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
-    return dict(zip(clips["clip_id"], sound, strict=True))
+    return decoded(clips, sample_rate)
 
 
 def _train(cell: Cell, sweep: Sweep, clips, folder: Path, how: dict, waves) -> dict:

@@ -3,6 +3,7 @@
 A segment always lies inside its clip: nothing is ever padded, so silence is never scored.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -37,6 +38,12 @@ def load_waveforms(clips, sample_rate, rms=RMS, workers=0) -> list[np.ndarray]:
         return [waveform(row, sample_rate, rms) for row in rows]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(lambda row: waveform(row, sample_rate, rms), rows))
+
+
+def decoded(clips, sample_rate) -> dict[str, np.ndarray]:
+    """Sound of every clip by its clip_id, ``(n_samples,)`` float32, read on all processors."""
+    sound = load_waveforms(clips, sample_rate, workers=os.cpu_count() or 1)
+    return dict(zip(clips["clip_id"], sound, strict=True))
 
 
 def label_index(clips) -> tuple[list[str], np.ndarray]:

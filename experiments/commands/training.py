@@ -134,7 +134,7 @@ def crossval(
         progress=sys.stderr.isatty(),
         report=say,
         by=keep or (),
-        seeds=_numbers(seeds),
+        seeds=numbers(seeds, "--seeds"),
         **machine,
     )
     settings = {"model": model, "folds": folds, "seed": seed, "seeds": seeds, "recipe": recipe}
@@ -152,14 +152,14 @@ def crossval(
         print(f"{model} - {against}: {paired['difference']:+.3f} [{low:+.3f}, {high:+.3f}]{p}")
 
 
-def _numbers(text: str | None) -> list[int]:
-    """Seeds of ``0,1,2``."""
+def numbers(text: str | None, flag: str) -> list[int]:
+    """Different numbers of ``0,1,2`` in their order; none of no text."""
     from stimuli import InputError
 
     try:
         return sorted({int(part) for part in text.split(",")}) if text else []
     except ValueError as error:
-        raise InputError(f"--seeds '{text}' is not a list of numbers such as 0,1,2") from error
+        raise InputError(f"{flag} '{text}' is not a list of numbers such as 0,1,2") from error
 
 
 def _print_accuracy(report: dict) -> None:

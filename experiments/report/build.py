@@ -13,6 +13,8 @@ from experiments.report import (
     brain_figures,
     brain_tables,
     classification_tables,
+    compare_figures,
+    compare_tables,
     figures,
     notes,
     provenance_tables,
@@ -24,7 +26,7 @@ from experiments.report import (
 from experiments.report.collect import collect
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
-from experiments.report.records import Results, Subject, Sweep
+from experiments.report.records import Comparison, Results, Subject, Sweep
 from experiments.report.recovery import recoveries
 
 TITLE = "auditory-cortexnet report"
@@ -38,8 +40,8 @@ def build_report(folder: Path, title: str | None = None) -> Path:
     folder : Path
         Read recursively; files are known by their names (``evaluation.json``, ``crossval.json``,
         ``results.json`` of encoding, ``nh2015.json``, ``search.json``, ``recommend.json``,
-        ``retrieval.json``, ``sweep.json``, ``models.json``, ``truth.json``, ``timings.json``,
-        ``provenance.json``).
+        ``retrieval.json``, ``sweep.json``, ``compare.json``, ``models.json``, ``truth.json``,
+        ``timings.json``, ``provenance.json``).
     title : str, optional
         Default: "auditory-cortexnet report".
 
@@ -77,6 +79,7 @@ def render(results: Results, title: str) -> str:
         notes=notes.how_to_read(results),
         classification=_classification(results) if results.classifiers else None,
         sweeps=[_sweep(sweep, f"sweep{i}") for i, sweep in enumerate(results.sweeps)],
+        comparisons=[_comparison(c, f"compare{i}") for i, c in enumerate(results.comparisons)],
         brain=_brain(results) if results.subjects else None,
         sounds=_sounds(results) if results.benchmark else None,
         retrieval=_retrieval(results) if results.searches or results.retrievals else None,
@@ -118,6 +121,37 @@ def _sweep(sweep: Sweep, slug: str) -> dict:
             for i, (model, cells) in enumerate(sweep_figures.panels(sweep).items())
         ],
         "table": sweep_tables.cells(sweep, slug),
+    }
+
+
+def _comparison(found: Comparison, slug: str) -> dict:
+    colours = figures.palette(found.names)
+    return {
+        "title": found.label,
+        "sentences": found.sentences,
+        "legend": [(name, colours[name][0], colours[name][2]) for name in found.names],
+        "accuracy": figures.accuracy(found.classifiers, colours, f"{slug}-accuracy"),
+        "learning": compare_figures.learning(found, colours, f"{slug}-learning"),
+        "robustness": compare_figures.robustness(found, colours, f"{slug}-robustness"),
+        "confusions": [
+            (c, figures.confusion(c, f"{slug}-confusion{i}"))
+            for i, c in enumerate(found.classifiers)
+        ],
+        "similarity": compare_figures.similarity(found, f"{slug}-similarity"),
+        "brain": compare_figures.brain(found, colours, f"{slug}-brain"),
+        "tables": [
+            compare_tables.accuracy(found, slug),
+            compare_tables.pairs(found, slug),
+            compare_tables.costs(found, slug),
+            compare_tables.budgets(found, slug),
+        ],
+        "details": _filled(
+            compare_tables.learning(found, slug),
+            compare_tables.robustness(found, slug),
+            compare_tables.classes(found, slug),
+            compare_tables.similarity(found, slug),
+        ),
+        "responses": _filled(compare_tables.brain(found, slug)),
     }
 
 

@@ -71,6 +71,16 @@ def how_to_read(results: Results) -> list[tuple[str, str]]:
                 "not varied may suit some cells more than others.",
             )
         )
+    if results.comparisons:
+        notes.append(
+            (
+                "Comparisons",
+                "They are of these trained models under these budgets, not of kinds of models: "
+                "another budget or another seed may turn the order. Intervals over tracks leave "
+                "out how much training itself varies; the circles of the learning curves show it. "
+                "That two models are not shown to differ does not show that they are equal.",
+            )
+        )
     if results.truth:
         notes.append(
             (

@@ -11,6 +11,7 @@ from experiments.report.records import (
     BenchmarkControl,
     Best,
     Classifier,
+    Comparison,
     Fit,
     Planted,
     Retrieval,
@@ -56,7 +57,7 @@ def parse(path: Path, value):
 
     Returns
     -------
-    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, {model: cost},
+    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, Comparison, {model: cost},
     ({region: Planted}, note) or [(step, seconds)]
 
     Raises
@@ -288,6 +289,47 @@ def _cell(row: dict) -> SweepCell:
     )
 
 
+# What rows of a comparison must hold.
+_PAIR = ("first", "second", "difference", "low", "high")
+COMPARED = {
+    "models": ("name", "clip_accuracy", "clip_interval", "track_interval", "confusion", "n_clips",
+               "budget", "cost"),
+    "pairs": (*_PAIR, "only_first", "only_second", "p", "p_holm", "unit_p", "unit_p_holm",
+              "clear"),
+    "learning": ("name", "tracks", "clips", "clip_accuracy", "low", "high", "seed_sd", "seeds"),
+    "robustness": ("name", "condition", "kind", "size", "unit", "clip_accuracy", "difference",
+                   "low", "high", "p"),
+    "classes": (*_PAIR, "label", "n_clips", "first_recall", "second_recall"),
+    "similarity": ("first", "second", "first_layer", "second_layer", "cka", "low", "high"),
+    "brain": ("subject", "region", "name", "layer", "mean_r", "r_low", "r_high", "ceiling", "r2",
+              "unique", "unique_low", "unique_high"),
+}  # fmt: skip
+_COST = ("parameters", "macs_per_second", "train_seconds", "seconds_per_clip",
+         "peak_megabytes", "base_megabytes")  # fmt: skip
+
+
+def _comparison(_: Path, value: dict) -> Comparison:
+    rows = {
+        part: [{key: row[key] for key in keys} for row in value[part]]
+        for part, keys in COMPARED.items()
+    }
+    for row in rows["models"]:
+        row["cost"] = {key: row["cost"][key] for key in _COST}
+    tested_on = SIDES["test"]
+    return Comparison(
+        label=value["title"],
+        n_clips=value["n_clips"],
+        n_tracks=value["n_tracks"],
+        chance=value["chance"],
+        classifiers=[
+            _classifier(_, row | {"model": row["name"], "chance": value["chance"]}, tested_on)
+            for row in rows["models"]
+        ],
+        sentences=value["summary"],
+        **rows,
+    )
+
+
 def _pair(values) -> tuple[float, float] | None:
     return None if values is None else (values[0], values[1])
 
@@ -304,4 +346,5 @@ PARSERS = {
     "recommend.json": _search,
     "retrieval.json": _retrieval,
     "sweep.json": _sweep,
+    "compare.json": _comparison,
 }

@@ -316,6 +316,41 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Models on the same clips, as `experiments.compare.compare` tells of them.
+
+    Attributes
+    ----------
+    label : str
+        Its title, with its folder where two would look alike.
+    n_clips, n_tracks : int, of the test
+    chance : float
+    classifiers : list of Classifier, with the name of the run as model
+    models, pairs, learning, robustness, classes, similarity, brain : lists of rows
+    sentences : list of str
+    """
+
+    label: str
+    n_clips: int
+    n_tracks: int
+    chance: float
+    classifiers: list[Classifier]
+    models: list[dict]
+    pairs: list[dict]
+    learning: list[dict]
+    robustness: list[dict]
+    classes: list[dict]
+    similarity: list[dict]
+    brain: list[dict]
+    sentences: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the models."""
+        return [row["name"] for row in self.models]
+
+
+@dataclass(frozen=True)
 class Results:
     """All that a folder of results holds.
 
@@ -330,6 +365,7 @@ class Results:
     searches : list of Search
     retrievals : list of Retrieval
     sweeps : list of Sweep
+    comparisons : list of Comparison
     provenance : list of (folder, dict), the outermost first
     timings : list of (step, seconds)
     """
@@ -343,6 +379,7 @@ class Results:
     searches: list[Search]
     retrievals: list[Retrieval]
     sweeps: list[Sweep]
+    comparisons: list[Comparison]
     provenance: list[tuple[str, dict]]
     timings: list[tuple[str, float]]
 

@@ -26,14 +26,15 @@ def summary(results: Results) -> list[str]:
     Returns
     -------
     list of str, at most one for each way of testing classifiers, and one each for the sweeps, the
-    planted truth, the models' order in the brain, the neighbours of each model, and the natural
-    sounds
+    comparisons, the planted truth, the models' order in the brain, the neighbours of each model,
+    and the natural sounds
     """
     found = recoveries(results)
     sentences = [ranking(rows) for rows in by_test(results.classifiers).values()]
     if found:
         sentences.append(recovered(found))
     sentences += [f"{s.label}: {s.sentences[0]}" for s in results.sweeps if s.sentences]
+    sentences += [f"{c.label}: {c.sentences[0]}" for c in results.comparisons]
     noise = {(row.subject, row.region) for row in found if row.planted.stage is None}
     sentences += leading_models(results.subjects, noise)
     sentences += [agreement(retrieval) for retrieval in results.retrievals]
