@@ -215,7 +215,7 @@ def test_geodesic_distance_on_a_sphere_is_the_great_circle():
     found = geodesic_distance(vertices, faces, seeds)
     far = exact > 5  # mm, some edges away
     error = found[far] / exact[far] - 1
-    assert error.min() > -0.002 and error.max() < 0.05 and abs(error.mean()) < 0.03
+    assert error.min() > -0.002 and error.max() < 0.08 and error.mean() < 0.02
     assert (found[seeds] == 0).all()
     near = geodesic_distance(vertices, faces, seeds, limit=20)
     assert np.isinf(near[found > 20]).all()

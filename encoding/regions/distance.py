@@ -16,8 +16,8 @@ def geodesic_distance(vertices: np.ndarray, faces: np.ndarray, seeds, limit=np.i
 
     Dijkstra's algorithm over the edges of the mesh and, so that ways may cross triangles, over
     the straight lines between the far corners of every two triangles that share an edge, unfolded
-    into a plane. Edges alone are too long by up to a sixth; with these lines the error on a
-    sphere of 10,242 vertices is below 4 %.
+    into a plane. Edges alone are too long by up to a sixth; with these lines the distance
+    on a sphere of 10,242 vertices is too long by at most 8 % and 2 % on average.
 
     Parameters
     ----------
@@ -142,10 +142,8 @@ def distance_from(targets: pd.DataFrame, inside, surfaces=None) -> np.ndarray | 
                 far = geodesic_distance(vertices, faces, vertex[here & inside])
                 out[here] = np.where(np.isfinite(far), far, np.nan)[vertex[here]]
         return out
-    if not {"x", "y", "z"} <= set(targets):
-        return None
-    xyz = targets[["x", "y", "z"]].to_numpy(float)
-    if not np.isfinite(xyz).any():
+    xyz = coordinates_of(targets)
+    if xyz is None:
         return None
     from scipy.spatial import cKDTree
 
@@ -157,3 +155,24 @@ def distance_from(targets: pd.DataFrame, inside, surfaces=None) -> np.ndarray | 
         if (here & inside).any():
             out[here] = cKDTree(xyz[here & inside]).query(xyz[here])[0]
     return out
+
+
+def coordinates_of(targets: pd.DataFrame, surfaces=None) -> np.ndarray | None:
+    """Places of targets in mm.
+
+    Parameters
+    ----------
+    targets, surfaces : see `distance_from`
+
+    Returns
+    -------
+    (n_targets, 3), NaN where unknown; None where all are
+    """
+    out = np.full((len(targets), 3), np.nan)
+    if {"x", "y", "z"} <= set(targets):
+        out[:] = targets[["x", "y", "z"]].to_numpy(float)
+    if surfaces is not None and {"hemisphere", "vertex"} <= set(targets):
+        for side, surface in zip("LR", surfaces, strict=True):
+            here = (targets["hemisphere"] == side).to_numpy() & (targets["vertex"] >= 0).to_numpy()
+            out[here] = read_surface(surface)[0][targets["vertex"].to_numpy(int)[here]]
+    return out if np.isfinite(out).any() else None

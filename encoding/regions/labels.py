@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from ..errors import InputError
+from .distance import coordinates_of, distance_from
 from .table import Region, area_name, brodmann_name, read_region_table
 
 BRODMANN_WARNING = (
@@ -28,6 +30,8 @@ class Regions:
     table : {name: Region}
     distance : (n_targets,) float, optional
         mm from core, NaN where unknown.
+    coordinates : (n_targets, 3) float, optional
+        mm, NaN where unknown.
     notes : sentences that belong beside any result
 
     Attributes
@@ -39,6 +43,7 @@ class Regions:
     names: np.ndarray
     table: Mapping[str, Region]
     distance: np.ndarray | None = None
+    coordinates: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -69,13 +74,13 @@ class Regions:
         of = {name: float(region.order) for name, region in self.table.items()}
         return np.array([of.get(name, np.nan) for name in self.names.tolist()])
 
-    def place(self, keep) -> Regions:
-        """The targets chosen by a mask or numbers."""
-        distance = None if self.distance is None else self.distance[keep]
-        return Regions(self.names[keep], self.table, distance, self.notes)
 
-
-def assign_regions(labels, table: Mapping[str, Region] | None = None, distance=None) -> Regions:
+def assign_regions(
+    labels,
+    table: Mapping[str, Region] | None = None,
+    targets: pd.DataFrame | None = None,
+    surfaces=None,
+) -> Regions:
     """Regions of targets from their labels.
 
     A label is a region's own name or the name of one of its areas, with or without hemisphere
@@ -88,7 +93,9 @@ def assign_regions(labels, table: Mapping[str, Region] | None = None, distance=N
         "" for none.
     table : {name: Region}, optional
         Default: `read_region_table()`.
-    distance : (n_targets,) float, optional
+    targets : DataFrame, n_targets rows, optional
+        Where targets lie (x, y, z, or hemisphere and vertex): gives their distance from core.
+    surfaces : (left, right), optional
         See `distance_from`.
 
     Returns
@@ -105,10 +112,8 @@ def assign_regions(labels, table: Mapping[str, Region] | None = None, distance=N
     labels = np.asarray(labels).astype(str)
     if labels.ndim != 1:
         raise InputError(f"labels have shape {labels.shape}, expected one a target")
-    if distance is not None:
-        distance = np.asarray(distance, float)
-        if distance.shape != labels.shape:
-            raise InputError(f"distance has shape {distance.shape}, expected {labels.shape}")
+    if targets is not None and len(targets) != len(labels):
+        raise InputError(f"{len(labels)} labels for {len(targets)} targets; give one a target")
     by_area = {area.lower(): name for name, region in table.items() for area in region.areas}
     by_area |= {name.lower(): name for name in table}
     by_brodmann = {area: name for name, region in table.items() for area in region.brodmann}
@@ -132,8 +137,12 @@ def assign_regions(labels, table: Mapping[str, Region] | None = None, distance=N
     if brodmann:
         warnings.warn(BRODMANN_WARNING, stacklevel=2)
         notes.append(BRODMANN_WARNING)
-    regions = Regions(names, table, distance)
+    regions = Regions(names, table)
     empty = [name for name in regions.absent if table[name].areas]
     if empty:
         notes.append(f"no target lies in {', '.join(empty)}")
-    return Regions(names, table, distance, tuple(notes))
+    distance = coordinates = None
+    if targets is not None:
+        distance = distance_from(targets, np.isin(names, regions.primary), surfaces)
+        coordinates = coordinates_of(targets, surfaces)
+    return Regions(names, table, distance, coordinates, tuple(notes))
