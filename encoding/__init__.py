@@ -41,6 +41,7 @@ from .splithalf import (
     split_half_r2,
 )
 from .splithalf_banded import predict_halves_banded
+from .stages import stage_test
 
 __all__ = [
     "BandedRidgeCV",
@@ -91,6 +92,7 @@ __all__ = [
     "save_scores",
     "simulate",
     "split_half_r2",
+    "stage_test",
     "summarise",
     "to_cifti",
     "to_gifti",

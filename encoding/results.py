@@ -98,7 +98,7 @@ def summarise(scores: Scores, inference: Inference | None = None, *, floor: floa
             }
         per_layer[layer] = rows
 
-    return _plain(
+    return plain(
         {
             "layers": per_layer,
             "best_stage": best_stages(scores, inference),
@@ -174,7 +174,7 @@ def save_scores(out_dir, scores: Scores, summary: dict, inference: Inference | N
         plain = {name: _chunks(whole[name]) for name in ("predictions", "responses")}
         whole.to_zarr(folder / "scores.zarr", encoding=plain, **options)
         _long_table(dataset).to_csv(folder / "scores.csv", index=False)
-        text = json.dumps(_plain(summary), indent=2, allow_nan=False)
+        text = json.dumps(plain(summary), indent=2, allow_nan=False)
         (folder / "results.json").write_text(text + "\n", encoding="utf-8")
         old = out_dir / "scores.zarr"
         if old.exists():
@@ -263,12 +263,12 @@ def _mean(values) -> float | None:
     return values.mean() if len(values) else None
 
 
-def _plain(value):
+def plain(value):
     """Values JSON can hold: plain numbers, None for NaN."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

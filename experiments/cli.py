@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from experiments.commands import brain, models, results, retrieval, stimuli, sweep, training
+from experiments.commands import (
+    brain,
+    models,
+    results,
+    retrieval,
+    stages,
+    stimuli,
+    sweep,
+    training,
+)
 
 app = typer.Typer(
     help="Networks of auditory cortex, baselines, and honest encoding of brain responses.",
@@ -38,7 +47,7 @@ def settings(
             (find_model if is_own(name) else import_code)(name)
 
 
-for commands in (results, models, training, sweep, retrieval, brain):
+for commands in (results, models, training, sweep, retrieval, brain, stages):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(stimuli.app, name="stimuli")
 

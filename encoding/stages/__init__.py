@@ -7,11 +7,21 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from ..layers import Scores
+from ..maps import target_table
 from ..regions import Regions, assign_regions
 from .subject import SubjectStages, analyse
+from .summary import summarise_stages
 from .verdict import Verdict, control_kind, decide, ladder_sentence
 
-__all__ = ["StageTest", "SubjectStages", "Verdict", "control_kind", "stage_test"]
+__all__ = [
+    "StageTest",
+    "SubjectStages",
+    "Verdict",
+    "control_kind",
+    "own_regions",
+    "stage_test",
+    "summarise_stages",
+]
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,6 @@ def stage_test(
     and in two at least; in all other cases there is no evidence of one. See the modules
     `preference`, `interaction`, `matching`, `spatial` and `verdict` for formulas and sources.
 
-    In 200 simulated experiments each, see `benchmarks/stages.py`.
-
     Parameters
     ----------
     scores : Scores, or {subject: Scores}
@@ -103,17 +111,20 @@ def stage_test(
     results = {}
     for name, one in by_subject.items():
         own = regions[name] if isinstance(regions, Mapping) else regions
-        results[name] = analyse(
-            one,
-            own or own_regions(one),
-            models[model],
-            {control: models[control] for control in kinds},
-            n_shuffles=n_shuffles,
-            n_resamples=n_resamples,
-            n_surrogates=n_surrogates,
-            seed=seed,
-            n_jobs=n_jobs,
-        )
+        try:
+            results[name] = analyse(
+                one,
+                own or own_regions(one),
+                models[model],
+                {control: models[control] for control in kinds},
+                n_shuffles=n_shuffles,
+                n_resamples=n_resamples,
+                n_surrogates=n_surrogates,
+                seed=seed,
+                n_jobs=n_jobs,
+            )
+        except InputError as error:
+            raise InputError(f"{name}: {error}" if name else str(error)) from error
     verdict = decide({name: result.passed for name, result in results.items()}, kinds)
     return StageTest(
         model, results, verdict, kinds, ladder_sentence(kinds, n_shuffles), n_shuffles,
@@ -123,9 +134,8 @@ def stage_test(
 
 def own_regions(scores: Scores) -> Regions:
     """Regions by the labels and places that scores were saved with."""
-    data = scores.dataset
-    targets = data[[c for c in data.coords if data[c].dims == ("target",)]].to_dataframe()
-    return assign_regions(data["region"].to_numpy(), targets=targets)
+    targets = target_table(scores.dataset)
+    return assign_regions(targets["region"], targets=targets)
 
 
 def choose_model(models: Mapping[str, Sequence[int]], model: str | None) -> str:

@@ -9,8 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from ..layers import Scores
-from ..ridge.kfold import ALPHAS
 
+_ALPHAS = 10.0 ** np.arange(-2, 3.5, 0.5)  # in units of the mean eigenvalue
 STAGES = ("A1", "belt", "parabelt", "T2/T3")
 REGIONS = ("core", "belt", "parabelt", "T2T3")
 SNR = {"core": 0.5, "belt": 0.4, "parabelt": 0.3, "T2T3": 0.3}
@@ -22,8 +22,8 @@ def simulate_scores(
     *,
     n_subjects: int = 5,
     n_voxels: int = 20,
-    n_controls: int = 5,
-    n_train: int = 480,
+    n_controls: int = 4,
+    n_train: int = 240,
     n_test: int = 60,
     n_repeats: int = 4,
     snr_spread: float = 0.4,
@@ -70,7 +70,7 @@ def simulate_scores(
     models["cochleagram"] = {"all": _network(rng, n, n_units, kept, trained[0], shared)[0]}
 
     region = np.tile(np.repeat(list(planted), n_voxels), n_subjects)
-    ratio = np.array([snr[r] if planted[r] else 0.0 for r in region.tolist()])
+    ratio = np.array([float(snr[r]) if planted[r] else 0.0 for r in region.tolist()])
     ratio *= np.exp(snr_spread * rng.standard_normal(len(region)))
     Y = rng.standard_normal((n, len(region)))
     Y[n_train:] /= np.sqrt(n_repeats)
@@ -119,7 +119,7 @@ def _predict(X, Y, n_train) -> np.ndarray:
     middle, mean = X[:n_train].mean(0), Y[:n_train].mean(0)
     U, s, Vt = np.linalg.svd(X[:n_train] - middle, full_matrices=False)
     projected, best = U.T @ (Y[:n_train] - mean), None
-    for alpha in ALPHAS * (s**2).mean():
+    for alpha in _ALPHAS * (s**2).mean():
         gain = s**2 / (s**2 + alpha)
         left = 1 - 1 / n_train - (U**2) @ gain  # of one row, where it is left out
         error = (Y[:n_train] - mean - U @ (gain[:, None] * projected)) / left[:, None]

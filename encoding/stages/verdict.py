@@ -42,14 +42,14 @@ class Verdict:
 def control_kind(model: str) -> str | None:
     """Kind of control that a model's name tells: "net-random-3" is "random"; None if it is none.
 
-    Baselines are known by their beginning: cochleagram, modulation, mtf, scattering, projection.
+    Baselines are known by cochleagram, modulation or mtf in front, scattering or projection.
     """
-    for kind in _UNTRAINED:
-        if re.search(rf"(?:^|[^a-z]){kind}(?:[^a-z]|$)", model.lower()):
-            return kind
     plain = model.lower()
     if "projection" in plain:
         return "random projection"
+    for kind in _UNTRAINED:
+        if re.search(rf"(?:^|[^a-z]){kind}(?:[^a-z]|$)", plain):
+            return kind
     if plain.startswith("cochleagram"):
         return "cochleagram"
     if plain.startswith(("modulation", "log-modulation", "log_modulation", "mtf")):
