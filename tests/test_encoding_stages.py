@@ -58,7 +58,7 @@ def test_targets_get_their_stage_where_both_halves_agree(planted):
         low, high = one.soft_interval[sure].T
         assert ((low <= one.soft[sure]) & (one.soft[sure] <= high)).all()
         region = scores[name].dataset["region"].to_numpy()
-            for i, area in enumerate(one.regions):  # against the plain correlation
+        for i, area in enumerate(one.regions):  # against the plain correlation
             here = region == area
             plain = [
                 np.mean([np.corrcoef(p[:, v], scores[name].responses[:, v])[0, 1]
