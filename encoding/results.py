@@ -171,8 +171,8 @@ def save_scores(out_dir, scores: Scores, summary: dict, inference: Inference | N
         # Format 2 stores text without relying on unfinished parts of format 3.
         options = {"mode": "w", "zarr_format": 2, "consolidated": True}
         whole = _with_samples(dataset, scores)
-        plain = {name: _chunks(whole[name]) for name in ("predictions", "responses")}
-        whole.to_zarr(folder / "scores.zarr", encoding=plain, **options)
+        chunks = {name: _chunks(whole[name]) for name in ("predictions", "responses")}
+        whole.to_zarr(folder / "scores.zarr", encoding=chunks, **options)
         _long_table(dataset).to_csv(folder / "scores.csv", index=False)
         text = json.dumps(plain(summary), indent=2, allow_nan=False)
         (folder / "results.json").write_text(text + "\n", encoding="utf-8")

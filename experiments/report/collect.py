@@ -6,7 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 from experiments.report.parse import PARSERS, parse, read_json
-from experiments.report.records import Classifier, Results, Retrieval, Subject, Sweep
+from experiments.report.records import (
+    Classifier,
+    Results,
+    Retrieval,
+    StageTest,
+    Subject,
+    Sweep,
+)
 from stimuli import InputError
 
 SEARCHES = ("search.json", "recommend.json")
@@ -45,7 +52,7 @@ def collect(folder: Path) -> Results:
         raise InputError(
             f"{folder}: nothing to report; looked in it and below it for evaluation.json, "
             "crossval.json, results.json (of encode), nh2015.json, models.json, search.json, "
-            "recommend.json, retrieval.json, sweep.json"
+            "recommend.json, retrieval.json, sweep.json, stages.json"
         )
     truth, note = next((value for _, value in records["truth.json"]), ({}, ""))
     return Results(
@@ -58,6 +65,7 @@ def collect(folder: Path) -> Results:
         searches=[value for name in SEARCHES for _, value in records[name]],
         retrievals=_told_apart(records["retrieval.json"]),
         sweeps=_told_apart(records["sweep.json"]),
+        stage_tests=_told_apart(records["stages.json"]),
         provenance=[
             (path.parent.relative_to(folder).as_posix(), value)
             for path, value in files["provenance.json"]
@@ -99,7 +107,9 @@ def _same(rows: list) -> list:
     return rows[:1]
 
 
-def _told_apart(rows: list[tuple[Path, Classifier | Retrieval | Subject | Sweep]]) -> list:
+def _told_apart(
+    rows: list[tuple[Path, Classifier | Retrieval | StageTest | Subject | Sweep]],
+) -> list:
     """Records by name; one that shares name and test with another gets its folder's name too."""
     used = Counter(_identity(record) for _, record in rows)
     return [
@@ -110,5 +120,5 @@ def _told_apart(rows: list[tuple[Path, Classifier | Retrieval | Subject | Sweep]
     ]
 
 
-def _identity(record: Classifier | Retrieval | Subject | Sweep) -> tuple[str, ...]:
+def _identity(record: Classifier | Retrieval | StageTest | Subject | Sweep) -> tuple[str, ...]:
     return record.label, getattr(record, "tested_on", "")

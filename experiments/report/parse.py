@@ -12,11 +12,15 @@ from experiments.report.records import (
     Best,
     Classifier,
     Fit,
+    Interaction,
     Planted,
     Retrieval,
     RetrievalScore,
     Search,
     Sound,
+    StageRegion,
+    StageSubject,
+    StageTest,
     Subject,
     Sweep,
     SweepCell,
@@ -56,7 +60,7 @@ def parse(path: Path, value):
 
     Returns
     -------
-    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, {model: cost},
+    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, StageTest, {model: cost},
     ({region: Planted}, note) or [(step, seconds)]
 
     Raises
@@ -288,6 +292,43 @@ def _cell(row: dict) -> SweepCell:
     )
 
 
+def _stages(_: Path, value: dict) -> StageTest:
+    return StageTest(
+        label=value["model"],
+        stages=value["stages"],
+        supported=value["verdict"]["supported"],
+        sentence=value["verdict"]["sentence"],
+        ladder=value["ladder"],
+        controls=value["controls"],
+        subjects={name: _stage_subject(row) for name, row in value["subjects"].items()},
+    )
+
+
+def _stage_subject(row: dict) -> StageSubject:
+    rank = row["rank"]
+    return StageSubject(
+        regions={name: _stage_region(region) for name, region in row["regions"].items()},
+        interactions={
+            name: Interaction(one["value"], one["low"], one["high"], one["exceeded"])
+            for name, one in row["interactions"].items()
+        },
+        passed=row["passed"],
+        axis=rank["axis"],
+        rho=rank["rho"],
+        p=rank["p"],
+        n_places=rank["n_places"],
+        notes=row["notes"],
+    )
+
+
+def _stage_region(row: dict) -> StageRegion:
+    low, high = row["soft_interval"]
+    plain = ("mean_r", "soft", "agreement", "best_score", "ceiling", "n_targets")
+    return StageRegion(
+        shares=row["best"], soft_low=low, soft_high=high, **{name: row[name] for name in plain}
+    )
+
+
 def _pair(values) -> tuple[float, float] | None:
     return None if values is None else (values[0], values[1])
 
@@ -304,4 +345,5 @@ PARSERS = {
     "recommend.json": _search,
     "retrieval.json": _retrieval,
     "sweep.json": _sweep,
+    "stages.json": _stages,
 }
