@@ -40,8 +40,8 @@ def build_report(folder: Path, title: str | None = None) -> Path:
     folder : Path
         Read recursively; files are known by their names (``evaluation.json``, ``crossval.json``,
         ``results.json`` of encoding, ``nh2015.json``, ``search.json``, ``recommend.json``,
-        ``retrieval.json``, ``sweep.json``, ``stages.json``, ``models.json``, ``truth.json``, ``timings.json``,
-        ``provenance.json``).
+        ``retrieval.json``, ``sweep.json``, ``stages.json``, ``models.json``, ``truth.json``,
+        ``timings.json``, ``provenance.json``).
     title : str, optional
         Default: "auditory-cortexnet report".
 

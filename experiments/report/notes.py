@@ -106,9 +106,9 @@ def how_to_read(results: Results) -> list[tuple[str, str]]:
             (
                 "Stages and regions",
                 "A hierarchy is claimed only where the trained interaction (deep minus shallow "
-                "stages, non-primary minus primary regions) exceeds that of every control, observed "
-                "and in 95 % of shared resamples, in four of five subjects; one subject never "
-                "suffices. No evidence is not evidence of none.",
+                "stages, non-primary minus primary regions) exceeds that of every control, as "
+                "observed and in 95 % of shared resamples, in four of five subjects; one subject "
+                "never suffices. No evidence is not evidence of none.",
             ),
             (
                 "Best stage and soft preference",
