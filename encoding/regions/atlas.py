@@ -69,7 +69,7 @@ def label_targets(
     elif str(atlas).endswith(".dlabel.nii") or _is_cifti(atlas):
         labels, what = read_grayordinates(atlas, _grayordinates(targets, atlas)), str(atlas)
     else:
-        labels, what = _of_volume(targets, atlas, names, same_space), str(atlas)
+        labels, what = _of_volume(targets, atlas, names, same_space), open_image(atlas)[1]
     labels = np.asarray(labels).astype(str)
     if not (labels != "").any():
         raise InputError(f"{what}: none of {len(targets)} targets has a label; is it this space?")

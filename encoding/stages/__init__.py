@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..layers import Scores
 from ..maps import target_table
 from ..regions import Regions, assign_regions
-from .subject import SubjectStages, analyse
+from .subject import SubjectStages, analyse, split_layer
 from .summary import summarise_stages
 from .verdict import Verdict, control_kind, decide, ladder_sentence
 
@@ -73,7 +73,8 @@ def stage_test(
     Parameters
     ----------
     scores : Scores, or {subject: Scores}
-        Layers "model:stage", of a model from shallow to deep, of all models in one fit.
+        Layers "model:stage", of a model from shallow to deep, of all models in one fit. Names
+        without a colon are stages of one model "".
     regions : Regions, or {subject: Regions}, optional
         Default: `assign_regions` of the scores' own labels and places.
     model : str, optional
@@ -105,7 +106,7 @@ def stage_test(
             raise InputError(f"{name}: layers differ from those of {next(iter(by_subject))}")
     models: dict[str, list[int]] = {}
     for i, layer in enumerate(layers[0]):
-        models.setdefault(layer.partition(":")[0], []).append(i)
+        models.setdefault(split_layer(layer)[0], []).append(i)
     model = choose_model(models, model)
     kinds = choose_controls(models, model, controls)
     results = {}

@@ -160,7 +160,7 @@ def analyse(
     soft = soft_preference(of_trained)
     ceiling, note = _ceilings(scores, codes, len(names))
     return SubjectStages(
-        stages=[str(scores.dataset["layer"].to_numpy()[i]).partition(":")[2] for i in trained],
+        stages=[split_layer(str(scores.dataset["layer"].to_numpy()[i]))[1] for i in trained],
         regions=names,
         mean_r=of_trained[..., 0],
         region_spread=interval(of_trained[..., 1:]),
@@ -301,6 +301,12 @@ def _observed(scores, trained, resamples, first, n_jobs) -> list[np.ndarray]:
     for columns, r in in_batches(one_batch, n_targets, _CHUNK, n_jobs):
         out[:, :, columns] = np.moveaxis(r, -1, 0)
     return list(out)
+
+
+def split_layer(layer: str) -> tuple[str, str]:
+    """Model and stage of "model:stage"; a name without a colon is a stage of the model ""."""
+    model, colon, stage = layer.partition(":")
+    return (model, stage) if colon else ("", layer)
 
 
 def _shuffles(resamples, n_shuffles, seed) -> list[np.ndarray]:
