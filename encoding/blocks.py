@@ -144,12 +144,15 @@ class Resamples:
     def _by_block(self, values) -> np.ndarray:
         return np.add.reduceat(values, self._starts, axis=0).T
 
-    def correlations(self, predictions: np.ndarray, responses: np.ndarray) -> np.ndarray:
+    def correlations(
+        self, predictions: np.ndarray, responses: np.ndarray, known: np.ndarray | None = None
+    ) -> np.ndarray:
         """Pearson r (n_targets, n_resamples + 1), 0 where a side is constant.
 
         predictions, responses : (n_samples, n_targets) in the original order of rows
+        known : `response_sums` of the same responses, where several predictions share them
         """
-        return self.correlations_of(self.moments(predictions, responses))
+        return self.correlations_of(self.moments(predictions, responses), known)
 
     def moments(self, predictions: np.ndarray, responses: np.ndarray) -> np.ndarray:
         """(5, n_targets, n_blocks) sums over each block: all that correlations ask for."""
@@ -157,11 +160,22 @@ class Resamples:
         p = unit_columns(predictions[self.rows]).astype(np.float64)
         return np.stack([self._by_block(v) for v in (y, p, y * y, p * p, y * p)])
 
-    def correlations_of(self, moments: np.ndarray) -> np.ndarray:
+    def response_sums(self, responses: np.ndarray) -> np.ndarray:
+        """(2, n_targets, n_resamples + 1) sums that `correlations` of any predictions share."""
+        y = unit_columns(responses[self.rows]).astype(np.float64)
+        return self.sums(y, y * y)
+
+    def correlations_of(self, moments: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
         """`correlations` from `moments`."""
         from .kernels import correlation_of_sums
 
-        return correlation_of_sums(moments @ self.counts, self.sizes)
+        if known is None:
+            return correlation_of_sums(moments @ self.counts, self.sizes)
+        sums = np.empty((5, *known.shape[1:]))
+        sums[[0, 2]] = known
+        for i in (1, 3, 4):
+            np.matmul(moments[i], self.counts, out=sums[i])
+        return correlation_of_sums(sums, self.sizes)
 
     def within(self, kept: np.ndarray) -> Resamples:
         """The same draws, of some blocks alone.

@@ -11,12 +11,12 @@ from encoding import InputError, Scores
 from encoding.blocks import Resamples
 from encoding.regions import assign_regions
 from encoding.stages import own_regions, summarise_stages
+from encoding.stages.draws import shuffle_clips
 from encoding.stages.interaction import interaction, snr_alone
 from encoding.stages.matching import matching_weights
 from encoding.stages.preference import cross_validated_best, depth_contrast, soft_preference
 from encoding.stages.simulation import REGIONS, SNR, STAGES, simulate_scores
 from encoding.stages.spatial import moran_surrogates, rank_correlation, spatial_cells
-from encoding.stages.subject import _shuffles
 from encoding.stages.verdict import control_kind, decide, exceeds, ladder_sentence
 
 ORDER = dict(zip(REGIONS, STAGES, strict=True))
@@ -228,13 +228,13 @@ def test_shuffled_clips_keep_runs_and_lengths_and_move_every_clip():
     runs = np.repeat(["a", "b"], [12, 8])
     blocks = np.repeat(np.arange(6), [4, 4, 4, 3, 3, 2])
     resamples = Resamples(runs, blocks, 20, 1, 0)
-    for rows in _shuffles(resamples, 5, 0):
+    for rows in shuffle_clips(resamples, 5, 0):
         assert sorted(rows) == list(range(20))
         assert (runs[rows] == runs).all()
         moved = blocks[rows] != blocks
         assert moved[blocks < 5].all() and not moved[blocks == 5].any()  # no partner of its length
-    again = _shuffles(resamples, 5, 0)
-    np.testing.assert_array_equal(again[3], _shuffles(resamples, 4, 0)[3])
+    again = shuffle_clips(resamples, 5, 0)
+    np.testing.assert_array_equal(again[3], shuffle_clips(resamples, 4, 0)[3])
 
 
 def test_draws_of_a_half_use_its_clips_alone():

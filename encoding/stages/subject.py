@@ -8,19 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from ..blocks import CROSSED, Resamples, generators, in_batches, interval, spread
+from ..blocks import CROSSED, Resamples, interval
 from ..errors import InputError
 from ..layers import Scores
 from ..regions import Regions
 from . import interaction as between
+from .draws import draw, finite_interval, score_halves, shuffle_clips, surely_positive
 from .matching import matching_weights
 from .preference import cross_validated_best, halves, soft_preference
 from .spatial import rank_correlation, spatial_cells
-from .verdict import MATCHED, SHUFFLED, SNR_ALONE, exceeds
-
-_CHUNK = 4096  # targets read at once: a chunk of the store
-_BATCH = 256
-_SHUFFLE = 1  # second key of the generators that shuffle clips
+from .verdict import MATCHED, SNR_ALONE, exceeds
 
 
 @dataclass(frozen=True)
@@ -112,13 +109,14 @@ def analyse(
     first = halves(resamples.owners)
     crossed = scores.dataset.attrs.get("scheme") == "leave-one-group-out"
     factor = resamples.correction * (CROSSED if crossed else 1)
-    shuffles = _shuffles(resamples, n_shuffles, seed)
+    shuffles = shuffle_clips(resamples, n_shuffles, seed)
     names = regions.present
-    codes = np.array([{n: i for i, n in enumerate(names)}.get(n, -1) for n in regions.names])
+    number = {name: i for i, name in enumerate(names)}
+    codes = np.array([number.get(name, -1) for name in regions.names.tolist()])
     primary = np.array([name in regions.primary for name in names])
     means = _means(codes, len(names))
 
-    observed = _observed(scores, trained, resamples, first, n_jobs)
+    observed = score_halves(scores, trained, resamples, first, n_jobs)
     weights = [
         matching_weights(own.mean(0)[codes >= 0], other.mean(0)[codes >= 0], codes[codes >= 0],
                          primary, ~primary)
@@ -126,7 +124,7 @@ def analyse(
     ]  # fmt: skip
     matched = _placed(weights, codes)
     cells = _cells(regions, codes)
-    drawn = _draw(
+    drawn = draw(
         scores, trained, controls, shuffles, resamples, first, means, matched, cells, factor, n_jobs
     )
 
@@ -167,7 +165,7 @@ def analyse(
         ceiling=ceiling,
         n_targets=np.bincount(codes[codes >= 0], minlength=len(names)),
         region_soft=soft[:, 0],
-        region_soft_interval=_finite_interval(soft[:, 1:]),
+        region_soft_interval=finite_interval(soft[:, 1:]),
         region_best=share @ means.T,
         region_agreement=means @ (chosen[0] == chosen[1]),
         region_best_score=means @ scored,
@@ -181,151 +179,10 @@ def analyse(
     )
 
 
-@dataclass
-class _Drawn:
-    """Sums over targets of all draws: {model: (n_layers, n_regions, n + 1)} and so on."""
-
-    regions: dict
-    matched: list | None
-    cells: np.ndarray | None
-    soft: np.ndarray
-    soft_interval: np.ndarray
-
-
-def _draw(
-    scores, trained, controls, shuffles, resamples, first, means, matched, cells, factor, n_jobs
-) -> _Drawn:
-    n_targets, n_draws = scores.responses.shape[1], resamples.counts.shape[1]
-    parts = [resamples.within(~first), resamples.within(first)]  # scored where it did not match
-    labelled = np.asarray(means.sum(0)).ravel() > 0
-    models = {"": list(trained)} | {name: list(own) for name, own in controls.items()}
-    shuffled = {f"{SHUFFLED} {i + 1}": rows for i, rows in enumerate(shuffles)}
-    totals = {
-        name: np.zeros((len(own), means.shape[0], n_draws)) for name, own in models.items()
-    } | {name: np.zeros((len(trained), means.shape[0], n_draws)) for name in shuffled}
-    of_matched = None if matched is None else np.zeros((2, len(trained), 2, n_draws))
-    of_cells = None if cells is None else np.zeros((2, cells.shape[0], n_draws))
-    soft, ends = np.empty(n_targets), np.empty((n_targets, 2))
-    place = np.arange(1, len(trained) + 1)
-    width = resamples.width(_BATCH)
-
-    def one_chunk(columns):
-        y = scores.responses[:, columns]
-        inside = np.flatnonzero(labelled[columns])
-        weights = means[:, columns][:, inside]
-        part = {name: np.zeros_like(t) for name, t in totals.items()}
-        part_matched = None if of_matched is None else np.zeros_like(of_matched)
-        weighted = np.zeros((y.shape[1], n_draws))
-        total = np.zeros((y.shape[1], n_draws))
-        for k, layer in enumerate(trained):
-            p = np.asarray(scores.predictions[layer, :, columns])
-            for own in _pieces(np.arange(y.shape[1]), width):
-                r = draws_of(resamples, p[:, own], y[:, own])
-                total[own] += r
-                weighted[own] += place[k] * r
-            for own, share in zip(
-                _pieces(inside, width), _pieces(np.arange(len(inside)), width), strict=True
-            ):
-                moments = resamples.moments(p[:, own], y[:, own])
-                r = spread_all(resamples.correlations_of(moments), factor)
-                part[""][k] += weights[:, share] @ r
-                for half, of_half in enumerate(parts if of_matched is not None else ()):
-                    r = spread_all(of_half.correlations_of(moments), factor)
-                    part_matched[half, k] += matched[half][:, columns][:, own] @ r
-                for name, rows in shuffled.items():
-                    r = draws_of(resamples, p[np.ix_(rows, own)], y[:, own])
-                    part[name][k] += weights[:, share] @ r
-        for name, layers in controls.items():
-            for k, layer in enumerate(layers if len(inside) else ()):
-                p = np.asarray(scores.predictions[layer, :, columns])
-                for own, share in zip(
-                    _pieces(inside, width), _pieces(np.arange(len(inside)), width), strict=True
-                ):
-                    r = draws_of(resamples, p[:, own], y[:, own])
-                    part[name][k] += weights[:, share] @ r
-        ratio = np.divide(weighted, total, out=np.full_like(total, np.nan), where=total > 0)
-        sure = _surely_positive(total)
-        own_ends = np.full((len(total), 2), np.nan)
-        own_ends[sure] = _finite_interval(ratio[sure, 1:])
-        in_cells = None
-        if cells is not None:
-            own = cells[:, columns]
-            rows = np.flatnonzero(own.getnnz(1))
-            in_cells = rows, np.stack([own[rows] @ weighted, own[rows] @ total])
-        return part, part_matched, np.where(sure, ratio[:, 0], np.nan), own_ends, in_cells
-
-    def draws_of(drawn, p, y):
-        return spread_all(drawn.correlations(p, y), factor)
-
-    for columns, found in in_batches(one_chunk, n_targets, _CHUNK, n_jobs):
-        part, part_matched, soft[columns], ends[columns], in_cells = found
-        for name, values in part.items():
-            totals[name] += values
-        if of_matched is not None:
-            of_matched += part_matched
-        if in_cells is not None:
-            of_cells[:, in_cells[0]] += in_cells[1]
-    return _Drawn(totals, None if of_matched is None else list(of_matched), of_cells, soft, ends)
-
-
-def _pieces(numbers: np.ndarray, width: int) -> list[np.ndarray]:
-    return [numbers[i : i + width] for i in range(0, len(numbers), width)]
-
-
-def _surely_positive(draws: np.ndarray) -> np.ndarray:
-    """Whether 97.5 % of the draws, which follow the observed value, are above zero."""
-    return np.mean(draws[:, 1:] > 0, 1) >= 0.975
-
-
-def spread_all(values: np.ndarray, factor: float) -> np.ndarray:
-    """Draws widened about the observed value, which stays first, along the last axis."""
-    values[..., 1:] = spread(values, factor)
-    return values
-
-
-def _observed(scores, trained, resamples, first, n_jobs) -> list[np.ndarray]:
-    """r (n_stages, n_targets) in the first and in the second half."""
-    n_targets = scores.responses.shape[1]
-    out = np.empty((2, len(trained), n_targets))
-    plain = resamples.within(np.ones(len(first), bool))
-    plain.counts = np.stack([first, ~first], 1).astype(float)
-    plain.sizes = plain.lengths @ plain.counts
-
-    def one_batch(columns):
-        y = scores.responses[:, columns]
-        return np.stack([
-            plain.correlations(np.asarray(scores.predictions[layer, :, columns]), y)
-            for layer in trained
-        ])  # fmt: skip
-
-    for columns, r in in_batches(one_batch, n_targets, _CHUNK, n_jobs):
-        out[:, :, columns] = np.moveaxis(r, -1, 0)
-    return list(out)
-
-
 def split_layer(layer: str) -> tuple[str, str]:
     """Model and stage of "model:stage"; a name without a colon is a stage of the model ""."""
     model, colon, stage = layer.partition(":")
     return (model, stage) if colon else ("", layer)
-
-
-def _shuffles(resamples, n_shuffles, seed) -> list[np.ndarray]:
-    """Row numbers that give the predictions of a clip to another one of its run and length.
-
-    No clip keeps its own: the clips of a class are put in random order and moved on by one.
-    """
-    starts = np.cumsum(resamples.lengths) - resamples.lengths
-    members = [resamples.rows[s : s + n] for s, n in zip(starts, resamples.lengths, strict=True)]
-    keys = list(zip(resamples.owners.tolist(), resamples.lengths.tolist(), strict=True))
-    out = []
-    for rng in generators(seed + _SHUFFLE, n_shuffles):
-        rows = np.arange(len(resamples.rows))
-        for key in dict.fromkeys(keys):
-            order = rng.permutation([i for i, k in enumerate(keys) if k == key])
-            for own, other in zip(order, np.roll(order, 1), strict=True):
-                rows[members[own]] = members[other]
-        out.append(rows)
-    return out
 
 
 def _check(scores, regions) -> None:
@@ -384,7 +241,7 @@ def _rank(regions, cells, sums, n_surrogates, seed) -> dict:
         return named | {"rho": None, "p": None, "n_places": 0}
     weighted, total = sums
     # A place counts where it is predicted at all.
-    sure = _surely_positive(total)
+    sure = surely_positive(total)
     stage = np.where(sure, weighted[:, 0] / np.where(total[:, 0] > 0, total[:, 0], 1), np.nan)
 
     def mean(values):
@@ -409,12 +266,6 @@ def _ceilings(scores, codes, n_regions) -> tuple[np.ndarray, list[str]]:
     return np.array([v.mean() if len(v) else np.nan for v in out]), []
 
 
-def _finite_interval(draws: np.ndarray) -> np.ndarray:
-    """95 % interval over the last axis; NaN draws (nothing predicted) make it NaN."""
-    ends = interval(draws)
-    return np.where(np.isfinite(draws).mean(-1)[..., None] >= 0.95, ends, np.nan)
-
-
 def _summary(values: np.ndarray) -> tuple[float, float, float]:
-    low, high = _finite_interval(values[1:])
+    low, high = finite_interval(values[1:])
     return float(values[0]), float(low), float(high)
