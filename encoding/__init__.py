@@ -44,6 +44,7 @@ from .splithalf import (
     split_half_r2,
 )
 from .splithalf_banded import predict_halves_banded
+from .stages import stage_test
 
 # Similarity of representations is a room of its own, loaded when it is entered.
 __getattr__, _, _ = lazy_loader.attach(
@@ -132,6 +133,7 @@ __all__ = [
     "searchlight",
     "simulate",
     "split_half_r2",
+    "stage_test",
     "summarise",
     "surface_neighbours",
     "to_cifti",

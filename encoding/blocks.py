@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -101,6 +102,8 @@ class Resamples:
     Attributes
     ----------
     rows : (n_samples,) sorted by block
+    owners : (n_blocks,) run of each block
+    lengths : (n_blocks,) rows of each block
     counts : (n_blocks, n_resamples + 1)
     sizes : (n_resamples + 1,) rows drawn
     correction : float
@@ -121,6 +124,7 @@ class Resamples:
         self.rows = np.concatenate(members)
         self.counts = np.ones((len(members), n_resamples + 1))
         self.counts[:, 1:] = counts.T
+        self.owners, self.lengths = owners, lengths
         self.sizes = lengths @ self.counts
         self._starts = np.cumsum(lengths) - lengths
         free = len(members) - len(strata)
@@ -135,19 +139,53 @@ class Resamples:
 
         Rows are in the order of `self.rows`, that is sorted by block.
         """
-        by_block = [np.add.reduceat(v, self._starts, axis=0).T for v in values]
-        return np.stack(by_block) @ self.counts
+        return np.stack([self._by_block(v) for v in values]) @ self.counts
 
-    def correlations(self, predictions: np.ndarray, responses: np.ndarray) -> np.ndarray:
+    def _by_block(self, values) -> np.ndarray:
+        return np.add.reduceat(values, self._starts, axis=0).T
+
+    def correlations(
+        self, predictions: np.ndarray, responses: np.ndarray, known: np.ndarray | None = None
+    ) -> np.ndarray:
         """Pearson r (n_targets, n_resamples + 1), 0 where a side is constant.
 
         predictions, responses : (n_samples, n_targets) in the original order of rows
+        known : `response_sums` of the same responses, where several predictions share them
         """
-        from .kernels import correlation_of_sums
+        return self.correlations_of(self.moments(predictions, responses), known)
 
+    def moments(self, predictions: np.ndarray, responses: np.ndarray) -> np.ndarray:
+        """(5, n_targets, n_blocks) sums over each block: all that correlations ask for."""
         y = unit_columns(responses[self.rows]).astype(np.float64)
         p = unit_columns(predictions[self.rows]).astype(np.float64)
-        return correlation_of_sums(self.sums(y, p, y * y, p * p, y * p), self.sizes)
+        return np.stack([self._by_block(v) for v in (y, p, y * y, p * p, y * p)])
+
+    def response_sums(self, responses: np.ndarray) -> np.ndarray:
+        """(2, n_targets, n_resamples + 1) sums that `correlations` of any predictions share."""
+        y = unit_columns(responses[self.rows]).astype(np.float64)
+        return self.sums(y, y * y)
+
+    def correlations_of(self, moments: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+        """`correlations` from `moments`."""
+        from .kernels import correlation_of_sums
+
+        if known is None:
+            return correlation_of_sums(moments @ self.counts, self.sizes)
+        sums = np.empty((5, *known.shape[1:]))
+        sums[[0, 2]] = known
+        for i in (1, 3, 4):
+            np.matmul(moments[i], self.counts, out=sums[i])
+        return correlation_of_sums(sums, self.sizes)
+
+    def within(self, kept: np.ndarray) -> Resamples:
+        """The same draws, of some blocks alone.
+
+        kept : (n_blocks,) bool
+        """
+        out = copy.copy(self)
+        out.counts = self.counts * np.asarray(kept, bool)[:, None]
+        out.sizes = self.lengths @ out.counts
+        return out
 
     def r2(self, predictions: np.ndarray, responses: np.ndarray) -> np.ndarray:
         """Coefficient of determination (n_targets, n_resamples + 1), 0 for constant responses.

@@ -20,6 +20,15 @@ from .tasks import CHUNK, Job, chunk_size, make_design, solver
 from .workspace import make_layer, make_part, open_workspace
 
 _BATCH = 1024
+_PLACES = {
+    "i": int,
+    "j": int,
+    "k": int,
+    "hemisphere": str,
+    "vertex": int,
+    "grayordinate": int,
+    "structure": str,
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Scores:
     dataset : xarray.Dataset
         (layer, target): r, r2, best_alpha; (target): signal_power, noise_power,
         explainable_variance, cc_max_single, cc_max_mean (NaN without repeats); coordinates
-        region and, where known, x, y, z.
+        region and, where known, x, y, z and the other places of `Responses.targets`.
     predictions : (n_layers, n_samples, n_targets) float32
         Held-out predictions, repeats averaged; where runs were left out in turn, centred and of
         unit variance within run.
@@ -322,7 +331,10 @@ def _dataset(names, variables, ceiling, targets) -> xr.Dataset:
         "cc_max_single",
         "cc_max_mean",
     )
-    coordinates = {c: ("target", targets[c].to_numpy(float)) for c in "xyz" if c in targets}
+    # Where targets lie, so that maps and atlases can be had from the scores alone.
+    coordinates = {c: ("target", targets[c].to_numpy(float)) for c in "xyz" if c in targets} | {
+        c: ("target", targets[c].to_numpy(type_)) for c, type_ in _PLACES.items() if c in targets
+    }
     return xr.Dataset(
         {name: (("layer", "target"), value) for name, value in variables.items()}
         | {q: ("target", getattr(ceiling, q) if ceiling else nothing) for q in quantities},

@@ -190,18 +190,35 @@ def save_maps(scores, reference, out, targets: pd.DataFrame | None = None) -> li
             }
     maps["best_layer"] = best_layer(dataset["r"].transpose("layer", "target").to_numpy())
     if targets is None:
-        targets = _coordinates(dataset)
+        targets = target_table(dataset)
+    written = write_maps(maps, targets, reference, out)
+    out = Path(out)
+    table = pd.DataFrame({"index": np.arange(len(layers)) + 1, "name": layers})
+    partial = out / f".best_layer-{uuid.uuid4().hex}.tsv"
+    table.to_csv(partial, sep="\t", index=False)
+    os.replace(partial, out / "best_layer.tsv")
+    return [*written, out / "best_layer.tsv"]
+
+
+def write_maps(maps: Mapping[str, np.ndarray], targets: pd.DataFrame, reference, out) -> list[Path]:
+    """Write values of targets as maps, each whole or not at all.
+
+    Parameters
+    ----------
+    maps : {stem of the file's name: (n_targets,)}
+    targets, reference, out : see `save_maps`
+
+    Returns
+    -------
+    list of Path
+    """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for stem, values in maps.items():
         for suffix, image in _images(values, targets, reference, stem).items():
             written.append(_write(image, out / f"{stem}{suffix}"))
-    table = pd.DataFrame({"index": np.arange(len(layers)) + 1, "name": layers})
-    partial = out / f".best_layer-{uuid.uuid4().hex}.tsv"
-    table.to_csv(partial, sep="\t", index=False)
-    os.replace(partial, out / "best_layer.tsv")
-    return [*written, out / "best_layer.tsv"]
+    return written
 
 
 def _images(values, targets, reference, name) -> Mapping:
@@ -229,7 +246,8 @@ def _mesh_size(side) -> int:
     return len(image.darrays[0].data)
 
 
-def _coordinates(dataset: xr.Dataset) -> pd.DataFrame:
+def target_table(dataset: xr.Dataset) -> pd.DataFrame:
+    """Region and place of every target, from the coordinates of scores."""
     names = [c for c in dataset.coords if c != "target" and dataset[c].dims == ("target",)]
     return pd.DataFrame({name: dataset[name].to_numpy() for name in names})
 

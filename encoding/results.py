@@ -171,8 +171,8 @@ def save_scores(out_dir, scores: Scores, summary: dict, inference: Inference | N
         # Format 2 stores text without relying on unfinished parts of format 3.
         options = {"mode": "w", "zarr_format": 2, "consolidated": True}
         whole = _with_samples(dataset, scores)
-        plain = {name: _chunks(whole[name]) for name in ("predictions", "responses")}
-        whole.to_zarr(folder / "scores.zarr", encoding=plain, **options)
+        chunks = {name: _chunks(whole[name]) for name in ("predictions", "responses")}
+        whole.to_zarr(folder / "scores.zarr", encoding=chunks, **options)
         _long_table(dataset).to_csv(folder / "scores.csv", index=False)
         text = json.dumps(json_ready(summary), indent=2, allow_nan=False)
         (folder / "results.json").write_text(text + "\n", encoding="utf-8")
@@ -184,12 +184,15 @@ def save_scores(out_dir, scores: Scores, summary: dict, inference: Inference | N
         shutil.rmtree(folder / "old.zarr", ignore_errors=True)
 
 
-def load_scores(out_dir) -> Scores:
+def load_scores(out_dir, *, in_memory: bool = True) -> Scores:
     """What `save_scores` wrote, ready to be resampled again.
 
     Parameters
     ----------
     out_dir : path of a folder
+    in_memory : bool
+        Without it the predictions stay in their store, and slices of them are read when asked for
+        (`zarr.Array`).
 
     Returns
     -------
@@ -204,16 +207,26 @@ def load_scores(out_dir) -> Scores:
     path = Path(out_dir) / "scores.zarr"
     try:
         with xr.open_zarr(path) as stored:
+            predictions = None
+            if not in_memory and "predictions" in stored:
+                import zarr
+
+                predictions = zarr.open_group(path, mode="r")["predictions"]
+                stored = stored.drop_vars("predictions")
             stored = stored.load()
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: no readable scores ({error}); run the encoding again") from error
     missing = {"predictions", "responses", "run", "block"} - set(stored.variables)
-    if missing or "scheme" not in stored.attrs:
+    if (
+        missing - ({"predictions"} if predictions is not None else set())
+        or "scheme" not in stored.attrs
+    ):
         raise InputError(f"{path}: holds no predictions to resample; run the encoding again")
     samples = pd.DataFrame({c: stored[c].to_numpy() for c in _OF_SAMPLES if c in stored.coords})
-    arrays = (stored[name].to_numpy() for name in ("predictions", "responses"))
-    dataset = stored.drop_dims("sample")
-    return Scores(dataset, *arrays, samples)
+    responses = stored["responses"].to_numpy()
+    if predictions is None:
+        predictions = stored["predictions"].to_numpy()
+    return Scores(stored.drop_dims("sample"), predictions, responses, samples)
 
 
 _TESTS = ("p", "q", "p_max")

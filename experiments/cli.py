@@ -13,6 +13,7 @@ from experiments.commands import (
     results,
     retrieval,
     rsa,
+    stages,
     stimuli,
     sweep,
     training,
@@ -48,7 +49,7 @@ def settings(
             (find_model if is_own(name) else import_code)(name)
 
 
-for commands in (results, models, training, sweep, compare, retrieval, brain, rsa):
+for commands in (results, models, training, sweep, compare, retrieval, brain, rsa, stages):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(stimuli.app, name="stimuli")
 

@@ -84,7 +84,7 @@ def load_cifti(
     tr = check_lengths_and_times(runs, samples, tr)
     targets = targets_of(model)
     if regions is not None:
-        targets["region"] = _labels(regions, targets)
+        targets["region"] = read_labels(regions, targets)
     check_complete([image for image, _ in images.values()])
     data, samples, keep, dropped = read_runs(
         runs,
@@ -155,8 +155,18 @@ def _read(image) -> np.ndarray:
     return np.asarray(image.dataobj, np.float32)
 
 
-def _labels(path, targets) -> np.ndarray:
-    """Region of every grayordinate, looked up by structure and vertex or voxel."""
+def read_labels(path, targets: pd.DataFrame) -> np.ndarray:
+    """Region of every grayordinate in a `.dlabel.nii`, by structure and vertex or voxel.
+
+    Parameters
+    ----------
+    path : path or image
+    targets : DataFrame with the columns structure, vertex, i, j, k
+
+    Returns
+    -------
+    (n_targets,) object, "" without a label
+    """
     image, name = open_cifti(path, "dlabel")
     place = ["structure", "vertex", "i", "j", "k"]
     table = image.header.get_axis(0).label[0]

@@ -96,7 +96,7 @@ def load_gifti(
         if isinstance(regions, (str, Path)) or len(regions) != 2:
             raise InputError(f"regions are {regions}; give a pair of label files, left and right")
         region = np.concatenate(
-            [_labels(path, n) for path, n in zip(regions, n_vertices, strict=True)]
+            [read_labels(path, n) for path, n in zip(regions, n_vertices, strict=True)]
         )
     data, samples, keep, dropped = read_runs(
         runs,
@@ -165,8 +165,19 @@ def _read_pair(pair) -> np.ndarray:
     return np.concatenate(sides, axis=1, dtype=np.float32)
 
 
-def _labels(path, n_vertices) -> np.ndarray:
-    """Region name of every vertex; "" for the unlabelled and unknown."""
+def read_labels(path, n_vertices: int | None = None) -> np.ndarray:
+    """Region name of every vertex in a `.label.gii` or `.annot`; "" for the unlabelled and unknown.
+
+    Parameters
+    ----------
+    path : path
+    n_vertices : int, optional
+        Of the responses' mesh, which the file must have.
+
+    Returns
+    -------
+    (n_vertices,) object
+    """
     import nibabel as nib
 
     if str(path).endswith(".annot"):
@@ -179,7 +190,7 @@ def _labels(path, n_vertices) -> np.ndarray:
         image, _ = open_image(path, nib.gifti.GiftiImage)
         labels = np.asarray(image.darrays[0].data) if image.darrays else np.zeros(0)
         table = image.labeltable.get_labels_as_dict()
-    if labels.shape != (n_vertices,):
+    if n_vertices is not None and labels.shape != (n_vertices,):
         raise InputError(
             f"{path}: labels of {labels.shape} vertices, the responses have {n_vertices}; take the "
             "atlas on the same mesh"

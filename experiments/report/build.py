@@ -19,6 +19,8 @@ from experiments.report import (
     notes,
     provenance_tables,
     retrieval_tables,
+    stages_figures,
+    stages_tables,
     sweep_figures,
     sweep_tables,
     text,
@@ -26,7 +28,7 @@ from experiments.report import (
 from experiments.report.collect import collect
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
-from experiments.report.records import Comparison, Results, Subject, Sweep
+from experiments.report.records import Comparison, Results, StageTest, Subject, Sweep
 from experiments.report.recovery import recoveries
 
 TITLE = "auditory-cortexnet report"
@@ -40,8 +42,8 @@ def build_report(folder: Path, title: str | None = None) -> Path:
     folder : Path
         Read recursively; files are known by their names (``evaluation.json``, ``crossval.json``,
         ``results.json`` of encoding, ``nh2015.json``, ``search.json``, ``recommend.json``,
-        ``retrieval.json``, ``sweep.json``, ``compare.json``, ``models.json``, ``truth.json``,
-        ``timings.json``, ``provenance.json``).
+        ``retrieval.json``, ``sweep.json``, ``compare.json``, ``stages.json``, ``models.json``,
+        ``truth.json``, ``timings.json``, ``provenance.json``).
     title : str, optional
         Default: "auditory-cortexnet report".
 
@@ -80,6 +82,7 @@ def render(results: Results, title: str) -> str:
         classification=_classification(results) if results.classifiers else None,
         sweeps=[_sweep(sweep, f"sweep{i}") for i, sweep in enumerate(results.sweeps)],
         comparisons=[_comparison(c, f"compare{i}") for i, c in enumerate(results.comparisons)],
+        stages=[_stages(test, f"stages{i}") for i, test in enumerate(results.stage_tests)],
         brain=_brain(results) if results.subjects else None,
         sounds=_sounds(results) if results.benchmark else None,
         retrieval=_retrieval(results) if results.searches or results.retrievals else None,
@@ -152,6 +155,22 @@ def _comparison(found: Comparison, slug: str) -> dict:
             compare_tables.similarity(found, slug),
         ),
         "responses": _filled(compare_tables.brain(found, slug)),
+    }
+
+
+def _stages(test: StageTest, slug: str) -> dict:
+    return {
+        "title": test.label,
+        "supported": test.supported,
+        "verdict": text.verdict(test),
+        "ladder": test.ladder,
+        "matrix": stages_figures.matrix(test, f"{slug}-matrix"),
+        "dots": stages_figures.interactions(test, f"{slug}-dots"),
+        "legend": stages_figures.legend(test),
+        "ceilings": stages_tables.ceilings(test),
+        "notes": stages_tables.notes(test),
+        "tables": _filled(stages_tables.subjects(test, slug)),
+        "details": _filled(stages_tables.regions(test, slug), stages_tables.ladder(test, slug)),
     }
 
 

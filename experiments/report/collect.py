@@ -6,10 +6,18 @@ from collections import Counter
 from pathlib import Path
 
 from experiments.report.parse import PARSERS, parse, read_json
-from experiments.report.records import Classifier, Comparison, Results, Retrieval, Subject, Sweep
+from experiments.report.records import (
+    Classifier,
+    Comparison,
+    Results,
+    Retrieval,
+    StageTest,
+    Subject,
+    Sweep,
+)
 from stimuli import InputError
 
-Named = Classifier | Comparison | Retrieval | Subject | Sweep
+Named = Classifier | Comparison | Retrieval | StageTest | Subject | Sweep
 SEARCHES = ("search.json", "recommend.json")
 
 
@@ -46,7 +54,7 @@ def collect(folder: Path) -> Results:
         raise InputError(
             f"{folder}: nothing to report; looked in it and below it for evaluation.json, "
             "crossval.json, results.json (of encode), nh2015.json, models.json, search.json, "
-            "recommend.json, retrieval.json, sweep.json, compare.json"
+            "recommend.json, retrieval.json, sweep.json, compare.json, stages.json"
         )
     truth, note = next((value for _, value in records["truth.json"]), ({}, ""))
     return Results(
@@ -60,6 +68,7 @@ def collect(folder: Path) -> Results:
         retrievals=_told_apart(records["retrieval.json"]),
         sweeps=_told_apart(records["sweep.json"]),
         comparisons=_told_apart(records["compare.json"]),
+        stage_tests=_told_apart(records["stages.json"]),
         provenance=[
             (path.parent.relative_to(folder).as_posix(), value)
             for path, value in files["provenance.json"]
@@ -102,7 +111,7 @@ def _same(rows: list) -> list:
 
 
 def _told_apart(
-    rows: list[tuple[Path, Classifier | Comparison | Retrieval | Subject | Sweep]],
+    rows: list[tuple[Path, Named]],
 ) -> list:
     """Records by name; one that shares name and test with another gets its folder's name too."""
     used = Counter(_identity(record) for _, record in rows)

@@ -13,11 +13,15 @@ from experiments.report.records import (
     Classifier,
     Comparison,
     Fit,
+    Interaction,
     Planted,
     Retrieval,
     RetrievalScore,
     Search,
     Sound,
+    StageRegion,
+    StageSubject,
+    StageTest,
     Subject,
     Sweep,
     SweepCell,
@@ -57,7 +61,7 @@ def parse(path: Path, value):
 
     Returns
     -------
-    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, Comparison, {model: cost},
+    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, Comparison, StageTest, {model: cost},
     ({region: Planted}, note) or [(step, seconds)]
 
     Raises
@@ -330,6 +334,43 @@ def _comparison(_: Path, value: dict) -> Comparison:
     )
 
 
+def _stages(_: Path, value: dict) -> StageTest:
+    return StageTest(
+        label=value["model"],
+        stages=value["stages"],
+        supported=value["verdict"]["supported"],
+        sentence=value["verdict"]["sentence"],
+        ladder=value["ladder"],
+        controls=value["controls"],
+        subjects={name: _stage_subject(row) for name, row in value["subjects"].items()},
+    )
+
+
+def _stage_subject(row: dict) -> StageSubject:
+    rank = row["rank"]
+    return StageSubject(
+        regions={name: _stage_region(region) for name, region in row["regions"].items()},
+        interactions={
+            name: Interaction(one["value"], one["low"], one["high"], one["exceeded"])
+            for name, one in row["interactions"].items()
+        },
+        passed=row["passed"],
+        axis=rank["axis"],
+        rho=rank["rho"],
+        p=rank["p"],
+        n_places=rank["n_places"],
+        notes=row["notes"],
+    )
+
+
+def _stage_region(row: dict) -> StageRegion:
+    low, high = row["soft_interval"]
+    plain = ("mean_r", "soft", "agreement", "best_score", "ceiling", "n_targets")
+    return StageRegion(
+        shares=row["best"], soft_low=low, soft_high=high, **{name: row[name] for name in plain}
+    )
+
+
 def _pair(values) -> tuple[float, float] | None:
     return None if values is None else (values[0], values[1])
 
@@ -347,4 +388,5 @@ PARSERS = {
     "retrieval.json": _retrieval,
     "sweep.json": _sweep,
     "compare.json": _comparison,
+    "stages.json": _stages,
 }

@@ -351,6 +351,99 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class StageRegion:
+    """One region of one subject: what fits it.
+
+    Attributes
+    ----------
+    mean_r : {stage: mean over targets of held-out r}
+    shares : {stage: share of targets whose best stage it is}
+    soft, soft_low, soft_high : mean stage weighted by scores, and its interval
+    agreement : share of targets for which both halves of the clips choose one stage
+    best_score : mean r of the stage chosen on the other half
+    ceiling, n_targets
+    """
+
+    mean_r: dict[str, float | None]
+    shares: dict[str, float]
+    soft: float | None
+    soft_low: float | None
+    soft_high: float | None
+    agreement: float
+    best_score: float
+    ceiling: float | None
+    n_targets: int
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """(deep - shallow) x (non-primary - primary), and whether the trained one exceeds it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    exceeded: bool | None
+
+
+@dataclass(frozen=True)
+class StageSubject:
+    """One subject of a test of stages.
+
+    Attributes
+    ----------
+    regions : {region: StageRegion}, by order
+    interactions : {control: Interaction}, "" the trained model
+    passed : bool
+    axis, rho, p, n_places : rank correlation of the stage with distance or order
+    notes : list of str
+    """
+
+    regions: dict[str, StageRegion]
+    interactions: dict[str, Interaction]
+    passed: bool
+    axis: str
+    rho: float | None
+    p: float | None
+    n_places: int
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class StageTest:
+    """Whether stages follow the order of regions.
+
+    Attributes
+    ----------
+    label : str
+        The model's name, with its folder where two would look alike.
+    stages : list of str, from shallow to deep
+    supported : bool
+    sentence, ladder : str
+    controls : {name: kind}
+    subjects : {name: StageSubject}
+    """
+
+    label: str
+    stages: list[str]
+    supported: bool
+    sentence: str
+    ladder: str
+    controls: dict[str, str]
+    subjects: dict[str, StageSubject]
+
+    @property
+    def regions(self) -> list[str]:
+        """Regions of any subject, by order."""
+        return list(dict.fromkeys(r for one in self.subjects.values() for r in one.regions))
+
+    def mean(self, region: str, value) -> float | None:
+        """Mean of `value(StageRegion)` over the subjects in which it is known."""
+        found = [value(s.regions[region]) for s in self.subjects.values() if region in s.regions]
+        known = [v for v in found if v is not None]
+        return sum(known) / len(known) if known else None
+
+
+@dataclass(frozen=True)
 class Results:
     """All that a folder of results holds.
 
@@ -366,6 +459,7 @@ class Results:
     retrievals : list of Retrieval
     sweeps : list of Sweep
     comparisons : list of Comparison
+    stage_tests : list of StageTest
     provenance : list of (folder, dict), the outermost first
     timings : list of (step, seconds)
     """
@@ -380,6 +474,7 @@ class Results:
     retrievals: list[Retrieval]
     sweeps: list[Sweep]
     comparisons: list[Comparison]
+    stage_tests: list[StageTest]
     provenance: list[tuple[str, dict]]
     timings: list[tuple[str, float]]
 

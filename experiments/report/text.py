@@ -3,7 +3,14 @@
 from statistics import median
 
 from experiments.report.players import RATE, SECONDS, Players
-from experiments.report.records import Classifier, Results, Retrieval, Search, Subject
+from experiments.report.records import (
+    Classifier,
+    Results,
+    Retrieval,
+    Search,
+    StageTest,
+    Subject,
+)
 from experiments.report.recovery import Recovery, recoveries
 from experiments.report.wording import (
     counted,
@@ -25,12 +32,13 @@ def summary(results: Results) -> list[str]:
 
     Returns
     -------
-    list of str, at most one for each way of testing classifiers, and one each for the sweeps, the
-    comparisons, the planted truth, the models' order in the brain, the neighbours of each model,
-    and the natural sounds
+    list of str, at most one for each test of stages and each way of testing classifiers, and one
+    each for the sweeps, the comparisons, the planted truth, the models' order in the brain, the
+    neighbours of each model, and the natural sounds
     """
     found = recoveries(results)
-    sentences = [ranking(rows) for rows in by_test(results.classifiers).values()]
+    sentences = [verdict(test) for test in results.stage_tests]
+    sentences += [ranking(rows) for rows in by_test(results.classifiers).values()]
     if found:
         sentences.append(recovered(found))
     sentences += [f"{s.label}: {s.sentences[0]}" for s in results.sweeps if s.sentences]
@@ -41,6 +49,11 @@ def summary(results: Results) -> list[str]:
     if results.benchmark:
         sentences += natural_sounds(results.benchmark.r2, results.benchmark.published)
     return sentences
+
+
+def verdict(test: StageTest) -> str:
+    """What the rule says of the order of a model's stages."""
+    return f"{test.sentence[0].upper()}{test.sentence[1:]} (stages of {test.label})."
 
 
 def by_test(classifiers: list[Classifier]) -> dict[str, list[Classifier]]:
