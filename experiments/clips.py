@@ -73,7 +73,7 @@ def read_clips(
 
 def with_test(clips: pd.DataFrame, fraction: float, seed: int) -> pd.DataFrame:
     """The table's own test clips, or where it has none a share of the groups of every label."""
-    split = clips["split"].fillna("").astype(str).to_numpy(object)
+    split = clips["split"].fillna("").astype(str).to_numpy(object, copy=True)
     if not (split == "test").any():
         # What is marked as a leak holds the recording of a test clip of the table's own.
         split[grouped_holdout(clips, fraction, seed)[1]] = "test"

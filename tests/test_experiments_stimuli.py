@@ -169,3 +169,12 @@ def test_an_archive_with_a_member_outside_is_refused(tmp_path):
     line = refused("stimuli", "unpack", archive, "--out", tmp_path / "out")
     assert "../escaped.wav" in line
     assert not (tmp_path / "escaped.wav").exists() and not (tmp_path / "out").exists()
+
+
+def test_a_share_of_the_groups_becomes_the_test_and_the_table_stays_as_it_was(tiny_clips):
+    before = tiny_clips.copy()
+    split = with_test(tiny_clips, 0.25, seed=0)
+    pd.testing.assert_frame_equal(tiny_clips, before)
+    held = split[split["split"] == "test"]
+    assert held.groupby("label").size().to_dict() == {"a": 2, "b": 2, "c": 2}
+    assert with_test(split, 0.5, seed=1).equals(split)
