@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from test_experiments_cli import cortexnet, refused
 
+from experiments.clips import with_test
 from stimuli import ds003720, load_clips, write_audio
 from stimuli.miniature import Layout, write_events
 
