@@ -13,6 +13,7 @@ from experiments.commands import (
     results,
     retrieval,
     rsa,
+    run,
     stages,
     stimuli,
     sweep,
@@ -49,7 +50,7 @@ def settings(
             (find_model if is_own(name) else import_code)(name)
 
 
-for commands in (results, models, training, sweep, compare, retrieval, brain, rsa, stages):
+for commands in (results, run, models, training, sweep, compare, retrieval, brain, rsa, stages):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(stimuli.app, name="stimuli")
 

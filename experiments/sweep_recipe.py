@@ -1,15 +1,13 @@
 """What a sweep trains: a TOML file to cells, checked before anything is trained."""
 
 import dataclasses
-import difflib
 import itertools
 import re
-import tomllib
-from importlib.resources import files
 from pathlib import Path
 
 from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model, model_label
+from experiments.toml_recipe import check_keys, check_kind, near, read_toml, recipe_file, written
 from stimuli import InputError
 
 SHIPPED = ("normalisation", "optimizers")
@@ -88,23 +86,6 @@ KEYS = {
     "options": dict,
     "grid": dict,
 }
-_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-_NAMES |= {dict: "a table", list: "a list"}
-
-
-def recipe_file(source: str | Path) -> Path:
-    """Path of a recipe: a file, or the name of one that comes with the package.
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-    """
-    if Path(source).is_file():
-        return Path(source)
-    if str(source) in SHIPPED:
-        return Path(str(files("experiments") / "recipes" / f"{source}.toml"))
-    raise InputError(f"{source}: no such recipe; name a TOML file or one of {', '.join(SHIPPED)}")
 
 
 def read_recipe(source: str | Path) -> Sweep:
@@ -126,16 +107,8 @@ def read_recipe(source: str | Path) -> Sweep:
         In one line that names the file: for a key, field or option that there is not, a value of
         another kind or out of range, or an empty grid.
     """
-    path = recipe_file(source)
-    try:
-        with path.open("rb") as file:
-            value = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error})") from error
-    try:
-        sweep = make_sweep(value, path.stem)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    path = recipe_file(source, SHIPPED)
+    sweep = read_toml(path, make_sweep)
     if sweep.stimuli in ("", MINIATURE):
         return sweep
     return dataclasses.replace(sweep, stimuli=str(path.parent / sweep.stimuli))
@@ -143,22 +116,19 @@ def read_recipe(source: str | Path) -> Sweep:
 
 def make_sweep(value: dict, title: str = "sweep") -> Sweep:
     """Sweep of the content of a recipe file; raises as `read_recipe`, without the file."""
-    for key, given in value.items():
-        if key not in KEYS:
-            raise InputError(f"unknown key '{key}'{_near(key, KEYS)}")
-        _check_kind(key, given, KEYS[key])
+    check_keys(value, KEYS)
     if "models" not in value:
         raise InputError('no models; name some, such as models = ["cortexnet_s"]')
     grid, base, options = (value.get(key, {}) for key in ("grid", "recipe", "options"))
     if not grid and len(value["models"]) < 2:
         raise InputError("nothing to compare: neither a [grid] nor several models")
     for axis, values in grid.items():
-        _check_kind(f"grid.{axis}", values, [FIELDS[axis].type] if axis in FIELDS else [object])
+        check_kind(f"grid.{axis}", values, [FIELDS[axis].type] if axis in FIELDS else [object])
     for field, given in base.items():
         if field not in FIELDS:
-            other = " (seeds = [0, 1] names seeds)" if field == "seed" else _near(field, FIELDS)
+            other = " (seeds = [0, 1] names seeds)" if field == "seed" else near(field, FIELDS)
             raise InputError(f"unknown setting of training '{field}' under [recipe]{other}")
-        _check_kind(f"recipe.{field}", given, FIELDS[field].type)
+        check_kind(f"recipe.{field}", given, FIELDS[field].type)
     if "seed" in grid:
         raise InputError("seeds are no axis: every cell is trained with each; seeds = [0, 1]")
     checks = {"folds": (2, None), "valid_fraction": (0.01, 0.9), "test_fraction": (0.01, 0.9)}
@@ -182,7 +152,7 @@ def make_sweep(value: dict, title: str = "sweep") -> Sweep:
 
 def _cell(axes: dict, base: dict, options: dict) -> Cell:
     model, *others = axes.items()
-    place = "".join(f"-{axis}={_written(value)}" for axis, value in others)
+    place = "".join(f"-{axis}={written(value)}" for axis, value in others)
     name = re.sub(r"[^\w.=+-]", "_", model_label(model[1]) + place)
     recipe = base | {axis: value for axis, value in others if axis in FIELDS}
     options = options | {axis: value for axis, value in others if axis not in FIELDS}
@@ -192,10 +162,6 @@ def _cell(axes: dict, base: dict, options: dict) -> Cell:
     except InputError as error:
         raise InputError(f"cell {name}: {error}") from error
     return cell
-
-
-def _written(value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_models(cells) -> None:
@@ -208,7 +174,7 @@ def _check_models(cells) -> None:
             model = create_model(cell.model, 2, **cell.options)
         except InputError as error:
             strange = re.search(r"no option '(\w+)'", str(error))
-            hint = _near(strange[1], FIELDS) if strange else ""
+            hint = near(strange[1], FIELDS) if strange else ""
             raise InputError(f"{error}{hint}") from error
         moot = [axis for axis in cell.axes if axis in FIELDS and axis != "segment"]
         if moot and hasattr(model, "fit_readout"):
@@ -216,35 +182,3 @@ def _check_models(cells) -> None:
                 f"{cell.model} is fitted in one step, for which {moot[0]} means nothing; "
                 "leave the model or the axis out"
             )
-
-
-def _check_kind(key: str, value, kind) -> None:
-    if isinstance(kind, list):
-        if not isinstance(value, list):
-            raise InputError(f"{key} is {_shown(value)}; it must be a list")
-        if not value:
-            raise InputError(f"{key} is an empty list; name something or leave it out")
-        if len({_written(v) for v in value}) < len(value):
-            raise InputError(f"{key} names something twice")
-        for each in value:
-            _check_kind(key, each, kind[0])
-        return
-    if kind is object:
-        kind = str | int | float | bool
-    elif kind not in (str, int, float, bool, dict):  # float | None
-        kind = float
-    fits = isinstance(value, int | float if kind is float else kind)
-    if isinstance(value, bool) and kind in (int, float):
-        fits = False
-    if not fits:
-        wanted = _NAMES.get(kind, "a number, text, true or false")
-        raise InputError(f"{key} is {_shown(value)}; it must be {wanted}")
-
-
-def _shown(value) -> str:
-    return f"'{value}'" if isinstance(value, str) else _written(value)
-
-
-def _near(name: str, known) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"

@@ -16,7 +16,8 @@ import soundfile
 import xarray as xr
 
 from experiments.cli import main
-from experiments.demo import clip_table, run_demo
+from experiments.demo import run_demo
+from experiments.miniature import clip_table
 from stimuli import load_clips
 from stimuli.miniature import Layout
 

@@ -40,7 +40,8 @@ def sweep(
     from experiments.provenance import write_provenance
     from experiments.sweep import run_sweep, sweep_clips
     from experiments.sweep_figures import write_figures
-    from experiments.sweep_recipe import read_recipe, recipe_file
+    from experiments.sweep_recipe import SHIPPED, read_recipe
+    from experiments.toml_recipe import recipe_file
 
     plan = read_recipe(recipe)
     out.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,8 @@ def sweep(
     )
     write_figures(out)
     config = {"recipe": recipe, "rank": rank, "axes": plan.axes, "seeds": plan.seeds}
-    inputs = (recipe_file(recipe),) if stimuli is None else (recipe_file(recipe), stimuli)
+    source = recipe_file(recipe, SHIPPED)
+    inputs = (source,) if stimuli is None else (source, stimuli)
     write_provenance(out, config, inputs)
     if as_json:
         show(result)
