@@ -63,7 +63,7 @@ def audit_experiment(
     left_out = sorted(_leaking(found, together, out) | _damaged(found, paths))
     write_json(out / "audit.json", found.to_json() | {"left_out": left_out})
     kept = outside[~outside["clip_id"].isin(left_out)].assign(split="")
-    table = pd.concat([kept, heard.assign(split="test", leak=False)], ignore_index=True)
+    table = pd.concat([kept, heard.assign(split="test")], ignore_index=True)
     return table, left_out
 
 

@@ -70,7 +70,7 @@ def sounds(tmp_path):
 def test_help_names_every_command_and_gives_an_example():
     top = cortexnet("--help")
     assert top.returncode == 0
-    for name in ("demo", "models", "stimuli", "train", "evaluate", "crossval", "extract",
+    for name in ("demo", "run", "models", "stimuli", "train", "evaluate", "crossval", "extract",
                  "encode", "nh2015", "search", "recommend", "sweep", "report"):  # fmt: skip
         assert name in top.stdout
         if name != "stimuli":
