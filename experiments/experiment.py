@@ -7,7 +7,9 @@ from pathlib import Path
 from cortexnet.controls import KINDS, is_trainable
 from cortexnet.recipe import Recipe
 from cortexnet.registry import create_model, find_model, model_label
+from encoding.regions.atlas import HCP_MMP1
 from experiments.baselines import BASELINES, PROJECTED, PROJECTION
+from experiments.stages import HCP
 from experiments.toml_recipe import check_keys, near, read_toml, recipe_file
 from stimuli import InputError
 
@@ -93,15 +95,25 @@ def read_experiment(source: str | Path) -> Experiment:
     Parameters
     ----------
     source : str or Path
-        A TOML file, or "ds003720" or "miniature".
+        A TOML file, or "ds003720" or "miniature". Relative paths in it count from its folder.
 
     Raises
     ------
     InputError
         In one line that names the file: for a key, model, control or setting that there is not, or
-        a value of another kind or out of range.
+        a value of another kind or out of range, or a label file or surface that is missing.
     """
-    return read_toml(recipe_file(source, SHIPPED), make_experiment)
+    path = recipe_file(source, SHIPPED)
+    found = read_toml(path, make_experiment)
+    regions = dict(found.regions)
+    for key, known in (("atlas", HCP_MMP1), ("surfaces", HCP)):
+        files = [path.parent / name for name in regions.get(key, ()) if name != known]
+        for file in files:
+            if not file.is_file():
+                raise InputError(f"{path}: regions.{key}: no file {file}; name one or {known}")
+        if files:
+            regions[key] = [str(file) for file in files]
+    return dataclasses.replace(found, regions=regions)
 
 
 def make_experiment(value: dict, title: str = "experiment") -> Experiment:

@@ -142,6 +142,7 @@ def test_shipped_recipes_name_what_there_is_and_the_whole_ladder():
         ("models = ['cortexnet_z']\n[training.cortexnet_z]\nepochs = 0", "at least 1"),
         ("models = ['cortexnet_z']\n[training.cnn2d_4l]\nepochs = 3", "training.cnn2d_4l"),
         ("models = ['cortexnet_z']\n[responses]\nkind = 'mesh'", "volume, surface, cifti"),
+        ("models = ['cortexnet_z']\n[regions]\natlas = ['no.nii']", "no file .*no.nii"),
         ("models = ['cortexnet_z']\n[tests]\nresamples = 10", "at least 100"),
     ],
 )
@@ -169,7 +170,7 @@ def test_the_recipe_of_preprocessed_responses_asks_for_them_and_knows_the_subjec
     where = miniature / "genres", miniature / "bids"
     with pytest.raises(InputError, match="--derivatives"):
         find_data(read_experiment("ds003720"), *where)
-    with pytest.raises(InputError, match="sub-9.*sub-001, sub-002"):
+    with pytest.raises(InputError, match=r"sub-9.*sub-001, sub-002"):
         find_data(make_experiment(SMALL), *where, subjects=["sub-9"])
 
 
