@@ -1,6 +1,7 @@
 """An experiment from sounds to a verdict, step by step; what is there is not made again."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -233,7 +234,7 @@ def run_experiment(
 
 def compared(experiment: Experiment) -> list[str]:
     """Models whose dissimilarities are compared: all, with the first control of each kind."""
-    names = [*map(model_label, experiment.models), *experiment.baselines]
+    names = [*map(model_label, experiment.models + experiment.baselines)]
     if experiment.reference:
         names.append(REFERENCE)
     tested = model_label(experiment.stages_of)
@@ -285,19 +286,25 @@ def _networks(
 ) -> dict[str, Callable[[], tuple[nn.Module, dict]]]:
     """{name: what builds the network, with attributes of its store}."""
     wanted = {}
+    reference = functools.cache(lambda: reference_network(heard))
     if experiment.reference:
-        wanted[REFERENCE] = lambda: (reference_network(heard), {"trained": False})
+        wanted[REFERENCE] = lambda: (reference(), {"trained": False})
     for model in map(model_label, experiment.models):
         wanted[model] = lambda model=model: (load_run(runs / model).model, {"trained": True})
     for name in experiment.baselines:
         if name != PROJECTION:
-            wanted[name] = lambda name=name: (_baseline(name, heard, seed), {"trained": False})
+            wanted[model_label(name)] = lambda name=name: (
+                _baseline(name, heard, seed),
+                {"trained": False},
+            )
     tested = model_label(experiment.stages_of)
     for kind, n in experiment.controls.items():
         for control in (Control(kind, i) for i in range(n)):
             source = {"trained": False, "control": kind, "control_seed": control.seed}
             wanted[f"{tested}-{kind}-{control.seed}"] = lambda control=control, source=source: (
-                _control(tested, heard, runs, control),
+                load_source(str(runs / tested), heard, control=control).model
+                if tested != REFERENCE
+                else _of_reference(reference(), heard, control),
                 source,
             )
     return wanted
@@ -309,10 +316,7 @@ def _baseline(name: str, heard: pd.DataFrame, seed: int) -> nn.Module:
     return untrained(name, lambda rate: Sounds(heard, rate), seed)
 
 
-def _control(tested: str, heard: pd.DataFrame, runs: Path, control: Control) -> nn.Module:
-    if tested != REFERENCE:
-        return load_source(str(runs / tested), heard, control=control).model
-    model = reference_network(heard)
+def _of_reference(model: nn.Module, heard: pd.DataFrame, control: Control) -> nn.Module:
     sounds = Sounds(heard, model.sample_rate)
     return apply_control(control, model, lambda: create_model(REFERENCE_MODEL, 2), sounds)
 
