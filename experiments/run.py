@@ -1,32 +1,18 @@
 """An experiment from sounds to a verdict, step by step; what is there is not made again."""
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
-import zarr
-from torch import nn
-
-from cortexnet.activations import extract
-from cortexnet.controls import Control, apply_control
 from cortexnet.cost import list_costs
 from cortexnet.devices import find_device
 from cortexnet.heldout import evaluate_run
-from cortexnet.registry import create_model, list_models, model_label
-from cortexnet.runs import check_settings, load_run, train_run, write_json
+from cortexnet.registry import list_models, model_label
+from cortexnet.runs import check_settings, train_run, write_json
 from encoding import Responses
 from encoding.regions import hcp_surface, read_region_table
-from experiments.baselines import (
-    COCHLEAGRAM,
-    PROJECTED,
-    PROJECTION,
-    CochleagramModel,
-    project_store,
-)
 from experiments.clips import is_bids, is_gtzan
 from experiments.encode import (
     MEMORY,
@@ -38,13 +24,11 @@ from experiments.encode import (
     work_folder,
 )
 from experiments.experiment import REFERENCE, Experiment
-from experiments.miniature import REFERENCE as REFERENCE_MODEL
-from experiments.miniature import reference_network
-from experiments.models import Sounds, load_source, untrained
 from experiments.report import build_report
 from experiments.report.parse import read_json
 from experiments.rsa import run_rsa
 from experiments.run_clips import training_table
+from experiments.run_features import extract_all
 from experiments.stages import HCP, regions_of, run_stages
 from stimuli import InputError, ds003720
 
@@ -179,7 +163,7 @@ def run_experiment(
                 found = evaluate_run(run, device=device)
                 found.save(folder)
                 log.say(f"{model}: clip accuracy {found.report['clip_accuracy']:.2f}")
-    stores = _extract(experiment, heard, out, seed, log)
+    stores = extract_all(experiment, heard, out, seed, log.step, log.say)
 
     layers = open_stores(list(stores.values()))
     kind = {key: experiment.responses.get(key) for key in ("kind", "space")}
@@ -255,76 +239,6 @@ def _settings(experiment: Experiment, data: Data, seed: int) -> dict:
         "derivatives": where,
         "seed": seed,
     }
-
-
-def _extract(experiment, heard: pd.DataFrame, out: Path, seed: int, log) -> dict[str, Path]:
-    """Activity of all models, controls and baselines for the clips that were heard."""
-    folder = out / "features"
-    folder.mkdir(exist_ok=True)
-    wanted = _networks(experiment, heard, out / "runs", seed)
-    stores = {name: folder / f"{name}.zarr" for name in wanted}
-    waiting = [name for name in wanted if not _is_complete(stores[name])]
-    began = time.perf_counter()
-    for i, name in enumerate(waiting):
-        with log.step(f"extract: {name}"):
-            network, source = wanted[name]()
-            extract(network, heard, stores[name], name, source=source)
-            if i == 0 and len(waiting) > 1:
-                minutes = (time.perf_counter() - began) * (len(waiting) - 1) / 60
-                log.say(f"{len(waiting) - 1} more networks, about {minutes:.0f} min")
-    if PROJECTION in experiment.baselines:
-        stores[PROJECTION] = folder / f"{PROJECTION}.zarr"
-        if not _is_complete(stores[PROJECTION]):
-            with log.step(f"extract: {PROJECTION}"):
-                like = stores[model_label(experiment.stages_of)]
-                project_store(stores[PROJECTED], like, stores[PROJECTION], seed)
-    return stores
-
-
-def _networks(
-    experiment: Experiment, heard: pd.DataFrame, runs: Path, seed: int
-) -> dict[str, Callable[[], tuple[nn.Module, dict]]]:
-    """{name: what builds the network, with attributes of its store}."""
-    wanted = {}
-    reference = functools.cache(lambda: reference_network(heard))
-    if experiment.reference:
-        wanted[REFERENCE] = lambda: (reference(), {"trained": False})
-    for model in map(model_label, experiment.models):
-        wanted[model] = lambda model=model: (load_run(runs / model).model, {"trained": True})
-    for name in experiment.baselines:
-        if name != PROJECTION:
-            wanted[model_label(name)] = lambda name=name: (
-                _baseline(name, heard, seed),
-                {"trained": False},
-            )
-    tested = model_label(experiment.stages_of)
-    for kind, n in experiment.controls.items():
-        for control in (Control(kind, i) for i in range(n)):
-            source = {"trained": False, "control": kind, "control_seed": control.seed}
-            wanted[f"{tested}-{kind}-{control.seed}"] = lambda control=control, source=source: (
-                load_source(str(runs / tested), heard, control=control).model
-                if tested != REFERENCE
-                else _of_reference(reference(), heard, control),
-                source,
-            )
-    return wanted
-
-
-def _baseline(name: str, heard: pd.DataFrame, seed: int) -> nn.Module:
-    if name == COCHLEAGRAM:
-        return CochleagramModel()
-    return untrained(name, lambda rate: Sounds(heard, rate), seed)
-
-
-def _of_reference(model: nn.Module, heard: pd.DataFrame, control: Control) -> nn.Module:
-    sounds = Sounds(heard, model.sample_rate)
-    return apply_control(control, model, lambda: create_model(REFERENCE_MODEL, 2), sounds)
-
-
-def _is_complete(store: Path) -> bool:
-    return store.exists() and bool(
-        zarr.open_group(store, mode="r", zarr_format=2).attrs.get("complete")
-    )
 
 
 def _labelled(responses: Responses, regions: dict) -> Responses:
