@@ -1,14 +1,13 @@
 """A table of numbers in colour."""
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from experiments.report.figures import COLUMN, ink_on, shortened
-from experiments.report.svg import INK, draw
+from experiments.report.svg import INK, Picture
 from experiments.report.wording import decimal
 
 GAP = 0.3  # rows between groups
@@ -22,7 +21,7 @@ def heat_map(
     name: str,
     description: str,
     footer: tuple[str, list[float | None]] | None = None,
-) -> Markup:
+) -> Picture:
     """Rows in groups against columns; in each column the highest number is framed.
 
     Parameters
@@ -35,7 +34,7 @@ def heat_map(
     unit : str
         Of the colour bar.
     name, description : str
-        As in `draw`.
+        As in `Picture`.
     footer : (row, values), optional
         Numbers without colour below, for instance ceilings.
     """
@@ -84,7 +83,7 @@ def heat_map(
         bar.outline.set_visible(False)
         bar.solids.set_edgecolor("face")
 
-    return draw(paint, width, height, name, description)
+    return Picture(paint, width, height, name, description)
 
 
 def _cell(axes, x: int, y: float, value: float | None, norm: Normalize, framed: bool) -> None:
