@@ -1,6 +1,7 @@
 """The page: records to tables, pictures and sentences, and these into the template."""
 
 import os
+import shlex
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -19,6 +20,8 @@ from experiments.report import (
     notes,
     provenance_tables,
     retrieval_tables,
+    rsa_figures,
+    rsa_tables,
     stages_figures,
     stages_tables,
     sweep_figures,
@@ -28,8 +31,10 @@ from experiments.report import (
 from experiments.report.collect import collect
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
-from experiments.report.records import Comparison, Results, StageTest, Subject, Sweep
+from experiments.report.records import Comparison, StageTest, Subject, Sweep
 from experiments.report.recovery import recoveries
+from experiments.report.results import Results
+from experiments.report.rsa_records import RSA
 
 TITLE = "auditory-cortexnet report"
 
@@ -58,7 +63,7 @@ def build_report(folder: Path, title: str | None = None) -> Path:
         If the folder holds nothing to report or a file is damaged.
     """
     folder = Path(folder)
-    page = render(collect(folder), title or TITLE)
+    page = render(collect(folder), title or TITLE, shlex.join(["cortexnet", "report", str(folder)]))
     path = folder / "report.html"
     partial = path.with_name(f".report.{os.getpid()}.part")
     partial.write_text(page, encoding="utf-8")
@@ -66,8 +71,8 @@ def build_report(folder: Path, title: str | None = None) -> Path:
     return path
 
 
-def render(results: Results, title: str) -> str:
-    """The page as HTML."""
+def render(results: Results, title: str, command: str) -> str:
+    """The page as HTML; `command` is the one that makes it."""
     here = files("experiments.report")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -77,6 +82,7 @@ def render(results: Results, title: str) -> str:
         title=title,
         style=Markup((here / "style.css").read_text(encoding="utf-8")),
         script=Markup((here / "report.js").read_text(encoding="utf-8")),
+        report_command=command,
         summary=text.summary(results),
         notes=notes.how_to_read(results),
         classification=_classification(results) if results.classifiers else None,
@@ -84,6 +90,7 @@ def render(results: Results, title: str) -> str:
         comparisons=[_comparison(c, f"compare{i}") for i, c in enumerate(results.comparisons)],
         stages=[_stages(test, f"stages{i}") for i, test in enumerate(results.stage_tests)],
         brain=_brain(results) if results.subjects else None,
+        rsas=[_rsa(found, results, f"rsa{i}") for i, found in enumerate(results.rsas)],
         sounds=_sounds(results) if results.benchmark else None,
         retrieval=_retrieval(results) if results.searches or results.retrievals else None,
         cost=_cost(results),
@@ -96,6 +103,7 @@ def _classification(results: Results) -> dict:
     rows = [c for group in tests.values() for c in group]
     colours = figures.palette(results.models)
     return {
+        "command": "\n".join(dict.fromkeys(c.command for c in rows if c.command)),
         "table": classification_tables.classifiers(rows),
         "accuracy": [
             (test, figures.accuracy(group, colours, f"accuracy{i}"))
@@ -118,6 +126,7 @@ def _classification(results: Results) -> dict:
 def _sweep(sweep: Sweep, slug: str) -> dict:
     return {
         "title": sweep.label,
+        "command": sweep.command,
         "sentences": sweep.sentences,
         "pictures": [
             (model, sweep_figures.accuracy(sweep, cells, f"{slug}-{i}"))
@@ -131,6 +140,7 @@ def _comparison(found: Comparison, slug: str) -> dict:
     colours = figures.palette(found.names)
     return {
         "title": found.label,
+        "command": found.command,
         "sentences": found.sentences,
         "legend": [(name, colours[name][0], colours[name][2]) for name in found.names],
         "accuracy": figures.accuracy(found.classifiers, colours, f"{slug}-accuracy"),
@@ -161,6 +171,7 @@ def _comparison(found: Comparison, slug: str) -> dict:
 def _stages(test: StageTest, slug: str) -> dict:
     return {
         "title": test.label,
+        "command": test.command,
         "supported": test.supported,
         "verdict": text.verdict(test),
         "ladder": test.ladder,
@@ -206,6 +217,28 @@ def _brain(results: Results) -> dict:
     }
 
 
+def _rsa(found: RSA, results: Results, slug: str) -> dict:
+    colours = figures.palette(results.models)
+    known = found.rdms is not None
+    return {
+        "title": found.label,
+        "sentences": text.similarity(found),
+        "command": found.command,
+        "matrix": rsa_figures.matrix(found, f"{slug}-matrix"),
+        "dots": rsa_figures.subjects(found, colours, f"{slug}-subjects"),
+        "legend": [(model, colours[model][0], colours[model][2]) for model in found.models],
+        "rdms": rsa_figures.rdms(found, results.labels, f"{slug}-rdm") if known else [],
+        "maps": rsa_figures.maps(found, results.labels, f"{slug}-plane") if known else [],
+        "notes": found.notes,
+        "table": rsa_tables.best(found, slug),
+        "details": _filled(
+            rsa_tables.layers(found, slug),
+            rsa_tables.differences(found, slug),
+            rsa_tables.measures(found, slug),
+        ),
+    }
+
+
 def _ceiling_text(subjects: list[Subject]) -> str:
     known = [s.ceiling(r) is not None for s in subjects for r in s.regions]
     if not any(known):
@@ -218,6 +251,7 @@ def _sounds(results: Results) -> dict:
     bench = results.benchmark
     staged = any(bench.by_stage.values())
     return {
+        "command": bench.command,
         "table": benchmark_tables.scores(bench),
         "controls": _filled(benchmark_tables.controls(bench)),
         "figure": brain_figures.by_stage(bench.by_stage, benchmark_tables.COMPONENTS, "sounds")

@@ -27,6 +27,7 @@ from experiments.report.records import (
     SweepCell,
     split_layer,
 )
+from experiments.report.rsa_records import RSA, read_rsa
 from stimuli import InputError
 
 SIDES = {
@@ -61,8 +62,8 @@ def parse(path: Path, value):
 
     Returns
     -------
-    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, Comparison, StageTest, {model: cost},
-    ({region: Planted}, note) or [(step, seconds)]
+    Classifier, Subject, RSA, Benchmark, Search, Retrieval, Sweep, Comparison, StageTest,
+    {model: cost}, ({region: Planted}, note) or [(step, seconds)]
 
     Raises
     ------
@@ -143,6 +144,10 @@ def _curve(path: Path) -> pd.DataFrame | None:
     if not set(columns) <= set(log):
         raise InputError(f"{path}: columns are {list(log)}; it needs {', '.join(columns)}")
     return log[columns].groupby("epoch", as_index=False).mean()
+
+
+def _results(folder: Path, value: dict) -> Subject | RSA:
+    return RESULTS[value["kind"]](folder, value)
 
 
 def _subject(folder: Path, value: dict) -> Subject:
@@ -375,10 +380,12 @@ def _pair(values) -> tuple[float, float] | None:
     return None if values is None else (values[0], values[1])
 
 
+# By the kind that a results.json says it is of.
+RESULTS = {"encode": _subject, "rsa": read_rsa}
 PARSERS = {
     "evaluation.json": _evaluation,
     "crossval.json": _crossval,
-    "results.json": _subject,
+    "results.json": _results,
     "models.json": _costs,
     "truth.json": _truth,
     "nh2015.json": _benchmark,

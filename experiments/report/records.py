@@ -1,4 +1,7 @@
-"""What a report is made of: plain records, with None for whatever was not measured."""
+"""What a report is made of: plain records, with None for whatever was not measured.
+
+`command` of a record is the command line that made it, where that is known.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -51,6 +54,7 @@ class Classifier:
     best_epoch: int | None = None
     curve: pd.DataFrame | None = None
     predictions: pd.DataFrame | None = None
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Subject:
     best: dict[str, Best]
     best_by_model: dict[str, dict[str, Best]]
     protocol: dict
+    command: str | None = None
 
     @property
     def models(self) -> list[str]:
@@ -158,6 +163,7 @@ class Benchmark:
     best_stage: dict[str, dict]
     published: dict[str, dict]
     protocol: dict
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -313,6 +319,7 @@ class Sweep:
     ranked_by: str
     cells: list[SweepCell]
     sentences: list[str]
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -343,6 +350,7 @@ class Comparison:
     similarity: list[dict]
     brain: list[dict]
     sentences: list[str]
+    command: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -430,6 +438,7 @@ class StageTest:
     ladder: str
     controls: dict[str, str]
     subjects: dict[str, StageSubject]
+    command: str | None = None
 
     @property
     def regions(self) -> list[str]:
@@ -441,48 +450,6 @@ class StageTest:
         found = [value(s.regions[region]) for s in self.subjects.values() if region in s.regions]
         known = [v for v in found if v is not None]
         return sum(known) / len(known) if known else None
-
-
-@dataclass(frozen=True)
-class Results:
-    """All that a folder of results holds.
-
-    Attributes
-    ----------
-    classifiers : list of Classifier
-    costs : {model: {parameters, macs_per_second, areas}}
-    subjects : list of Subject
-    truth : {region: Planted}, empty for measured responses
-    truth_note : str
-    benchmark : Benchmark or None
-    searches : list of Search
-    retrievals : list of Retrieval
-    sweeps : list of Sweep
-    comparisons : list of Comparison
-    stage_tests : list of StageTest
-    provenance : list of (folder, dict), the outermost first
-    timings : list of (step, seconds)
-    """
-
-    classifiers: list[Classifier]
-    costs: dict[str, dict]
-    subjects: list[Subject]
-    truth: dict[str, Planted]
-    truth_note: str
-    benchmark: Benchmark | None
-    searches: list[Search]
-    retrievals: list[Retrieval]
-    sweeps: list[Sweep]
-    comparisons: list[Comparison]
-    stage_tests: list[StageTest]
-    provenance: list[tuple[str, dict]]
-    timings: list[tuple[str, float]]
-
-    @property
-    def models(self) -> list[str]:
-        """Models with results, in the order in which the page names them."""
-        used = [c.model for c in self.classifiers] + [m for s in self.subjects for m in s.models]
-        return list(dict.fromkeys(used))
 
 
 def split_layer(layer: str) -> tuple[str, str]:
