@@ -17,6 +17,7 @@ from experiments.report import (
     compare_figures,
     compare_tables,
     figures,
+    methods,
     notes,
     provenance_tables,
     retrieval_tables,
@@ -28,6 +29,7 @@ from experiments.report import (
     sweep_tables,
     text,
 )
+from experiments.report.citations import cite
 from experiments.report.collect import collect
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
@@ -94,6 +96,7 @@ def render(results: Results, title: str, command: str) -> str:
         sounds=_sounds(results) if results.benchmark else None,
         retrieval=_retrieval(results) if results.searches or results.retrievals else None,
         cost=_cost(results),
+        methods=_methods(results),
         making=_making(results),
     )
 
@@ -290,11 +293,15 @@ def _cost(results: Results) -> list:
     return _filled(classification_tables.costs(results), classification_tables.steps(results))
 
 
+def _methods(results: Results) -> dict:
+    texts, references = cite(methods.methods(results))
+    return {"texts": texts, "references": references}
+
+
 def _making(results: Results) -> dict:
     outermost, *others = results.provenance or [("", {})]
     return {
         "command": provenance_tables.command_line(outermost[1]),
-        "protocol": notes.protocol(results.subjects),
         "tables": _filled(
             provenance_tables.settings("provenance", "Provenance.", outermost[1]),
             classification_tables.recipes(results.classifiers),
