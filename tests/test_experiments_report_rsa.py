@@ -9,6 +9,7 @@ from rsa_results import LAYERS, REGIONS, write_rsa
 from scipy.spatial.distance import pdist
 from test_experiments_report import edit, report, shown
 
+from experiments.report import build_report
 from experiments.report.scaling import plane
 from stimuli import InputError
 
@@ -59,3 +60,15 @@ def test_plane_finds_points_again_without_the_missing_pairs():
     assert stress < 1e-2
     np.testing.assert_allclose(pdist(found), pdist(points), atol=0.1)
     assert json.dumps(found.tolist()) == json.dumps(plane(squared)[0].tolist())
+
+
+def test_pictures_are_written_beside_the_page(tmp_path):
+    write_rsa(tmp_path)
+    build_report(tmp_path, figures=True)
+    found = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    names = {name.partition(".")[0] for name in found}
+    assert names == {"rsa0-matrix", "rsa0-subjects", "rsa0-plane0", "rsa0-plane1"} | {
+        f"rsa0-rdm-{what}{i}" for what in ("region", "layer") for i in (0, 1)
+    }
+    assert all(found[f"{name}.pdf"].startswith(b"%PDF") for name in names)
+    assert all(found[f"{name}.png"].startswith(b"\x89PNG") for name in names)

@@ -1,6 +1,5 @@
 """The page: records to tables, pictures and sentences, and these into the template."""
 
-import os
 import shlex
 from importlib.resources import files
 from itertools import combinations
@@ -31,17 +30,19 @@ from experiments.report import (
 )
 from experiments.report.citations import cite
 from experiments.report.collect import collect
+from experiments.report.export import write_pictures
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
 from experiments.report.records import Comparison, StageTest, Subject, Sweep
 from experiments.report.recovery import recoveries
 from experiments.report.results import Results
 from experiments.report.rsa_records import RSA
+from stimuli.provenance import whole_file
 
 TITLE = "auditory-cortexnet report"
 
 
-def build_report(folder: Path, title: str | None = None) -> Path:
+def build_report(folder: Path, title: str | None = None, figures: bool = False) -> Path:
     """Write one self-contained page about a folder of results.
 
     Parameters
@@ -53,6 +54,8 @@ def build_report(folder: Path, title: str | None = None) -> Path:
         ``truth.json``, ``timings.json``, ``provenance.json``).
     title : str, optional
         Default: "auditory-cortexnet report".
+    figures : bool
+        Also write every picture to ``<folder>/figures`` as PDF and PNG.
 
     Returns
     -------
@@ -65,15 +68,40 @@ def build_report(folder: Path, title: str | None = None) -> Path:
         If the folder holds nothing to report or a file is damaged.
     """
     folder = Path(folder)
-    page = render(collect(folder), title or TITLE, shlex.join(["cortexnet", "report", str(folder)]))
+    results, players = collect(folder), Players()
+    content = contents(results, players)
+    command = shlex.join(["cortexnet", "report", str(folder), "--figures"])
+    page = render(content, players, title or TITLE, command)
+    if figures:
+        write_pictures(content, folder / "figures")
     path = folder / "report.html"
-    partial = path.with_name(f".report.{os.getpid()}.part")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
     return path
 
 
-def render(results: Results, title: str, command: str) -> str:
+def contents(results: Results, players: Players) -> dict:
+    """Sentences, tables and pictures of every section; None or empty where there is none."""
+    return {
+        "summary": text.summary(results),
+        "notes": notes.how_to_read(results),
+        "classification": _classification(results, players) if results.classifiers else None,
+        "sweeps": [_sweep(sweep, f"sweep{i}") for i, sweep in enumerate(results.sweeps)],
+        "comparisons": [_comparison(c, f"compare{i}") for i, c in enumerate(results.comparisons)],
+        "stages": [_stages(test, f"stages{i}") for i, test in enumerate(results.stage_tests)],
+        "brain": _brain(results) if results.subjects else None,
+        "rsas": [_rsa(found, results, f"rsa{i}") for i, found in enumerate(results.rsas)],
+        "sounds": _sounds(results) if results.benchmark else None,
+        "retrieval": _retrieval(results, players)
+        if results.searches or results.retrievals
+        else None,
+        "cost": _cost(results),
+        "methods": _methods(results),
+        "making": _making(results),
+    }
+
+
+def render(content: dict, players: Players, title: str, command: str) -> str:
     """The page as HTML; `command` is the one that makes it."""
     here = files("experiments.report")
     environment = jinja2.Environment(
@@ -81,27 +109,16 @@ def render(results: Results, title: str, command: str) -> str:
     )
     template = environment.from_string((here / "template.html.j2").read_text(encoding="utf-8"))
     return template.render(
+        **content,
         title=title,
         style=Markup((here / "style.css").read_text(encoding="utf-8")),
         script=Markup((here / "report.js").read_text(encoding="utf-8")),
         report_command=command,
-        summary=text.summary(results),
-        notes=notes.how_to_read(results),
-        classification=_classification(results) if results.classifiers else None,
-        sweeps=[_sweep(sweep, f"sweep{i}") for i, sweep in enumerate(results.sweeps)],
-        comparisons=[_comparison(c, f"compare{i}") for i, c in enumerate(results.comparisons)],
-        stages=[_stages(test, f"stages{i}") for i, test in enumerate(results.stage_tests)],
-        brain=_brain(results) if results.subjects else None,
-        rsas=[_rsa(found, results, f"rsa{i}") for i, found in enumerate(results.rsas)],
-        sounds=_sounds(results) if results.benchmark else None,
-        retrieval=_retrieval(results) if results.searches or results.retrievals else None,
-        cost=_cost(results),
-        methods=_methods(results),
-        making=_making(results),
+        sounds_told=text.playable(players),
     )
 
 
-def _classification(results: Results) -> dict:
+def _classification(results: Results, players: Players) -> dict:
     tests = text.by_test(results.classifiers)
     rows = [c for group in tests.values() for c in group]
     colours = figures.palette(results.models)
@@ -117,6 +134,11 @@ def _classification(results: Results) -> dict:
             (c, figures.training_curve(c, f"curve{i}"))
             for i, c in enumerate(rows)
             if c.curve is not None
+        ],
+        "mistakes": [
+            (c, [(sound, players.address(sound)) for sound in c.mistakes])
+            for c in rows
+            if c.mistakes
         ],
         "details": _filled(
             classification_tables.pairs(_pairs(tests.values())),
@@ -269,8 +291,7 @@ def _sounds(results: Results) -> dict:
     }
 
 
-def _retrieval(results: Results) -> dict:
-    players = Players()
+def _retrieval(results: Results, players: Players) -> dict:
     searches = [
         {
             "title": search.title,
@@ -285,7 +306,6 @@ def _retrieval(results: Results) -> dict:
         "tables": _filled(retrieval_tables.scores(results.retrievals)),
         "details": _filled(*map(retrieval_tables.labels, results.retrievals)),
         "searches": searches,
-        "sounds": text.playable(players),
     }
 
 

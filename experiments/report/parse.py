@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.report.mistakes import confident_mistakes
 from experiments.report.records import (
     Benchmark,
     BenchmarkControl,
@@ -122,6 +123,7 @@ def _classifier(folder: Path, value: dict, tested_on: str) -> Classifier:
         matrix=value["confusion"]["matrix"],
         per_class=value.get("per_class", {}),
         predictions=_predictions(folder / "predictions.csv"),
+        mistakes=confident_mistakes(folder),
     )
 
 

@@ -30,6 +30,7 @@ class Classifier:
     epochs, best_epoch : int
     curve : DataFrame, one row an epoch, columns epoch, train_loss, valid_loss
     predictions : DataFrame, columns clip_id, label, predicted
+    mistakes : list of Sound, wrong clips of which the model was surest
     """
 
     label: str
@@ -54,6 +55,7 @@ class Classifier:
     best_epoch: int | None = None
     curve: pd.DataFrame | None = None
     predictions: pd.DataFrame | None = None
+    mistakes: list["Sound"] = field(default_factory=list)
     command: str | None = None
 
 
@@ -175,7 +177,7 @@ class Sound:
     path, start, end, fade : where its sound is; seconds, None where the file says
     clip_id, label, group : str or None, unknown for a file outside the table
     side : "train", "valid" or None, whether the model learned from its group
-    role : "query", "liked" or "disliked", None for a clip that was found
+    role : "query", "liked" or "disliked", or what it was taken for; None for a clip that was found
     rank, similarity, same_label : of a clip that was found
     """
 
