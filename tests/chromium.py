@@ -93,7 +93,7 @@ def browser(path, profile):
 
     def pipes():  # the browser reads from 3 and writes to 4
         theirs = os.dup(there[0]), os.dup(back[1])
-        high = [os.dup2(one, 100 + i) for i, one in enumerate(theirs)]
+        high = [os.dup2(one, 100 + i, inheritable=False) for i, one in enumerate(theirs)]
         for number, one in zip((3, 4), high, strict=True):
             os.dup2(one, number)
 

@@ -130,7 +130,7 @@ def classification(classifiers: list[Classifier], comparisons: list[Comparison])
             "are 95 % Wilson intervals over clips [wilson1927]."
         )
     if len({c.model for c in classifiers}) > 1:
-        sentences.append("Models were compared on the same clips (exact test [mcnemar1947]).")
+        sentences.append("Models were compared on the same clips by an exact test [mcnemar1947].")
     for c in comparisons:
         sentences.append(
             f"{listed(c.names)} were compared on the same {counted(c.n_clips, 'clip')} of "
@@ -175,7 +175,8 @@ def dissimilarities(found: RSA) -> list[str]:
         sentences.append(
             f"Patterns were normalised by the noise between repeats: {COVARIANCES[facts['noise']]}."
         )
-    sentences.append(WITHIN[facts["within_runs"]])
+    if facts["within_runs"] in WITHIN:
+        sentences.append(WITHIN[facts["within_runs"]])
     sentences.append(f"Compared were {counted(facts['n_pairs'], 'pair')} of clips.")
     names = listed([COMPARED.get(m, m) for m in (found.method, *found.measures)])
     sentences.append(f"Similarity was measured by {names}.")
@@ -235,7 +236,7 @@ def sounds(bench: Benchmark) -> list[str]:
     if facts:
         sentences.append(f"Protocol: {'; '.join(facts)}.")
     if any("banded" in r2 for r2 in bench.r2.values()):
-        sentences.append("All stages together have a weight each (banded ridge [nunez2019]).")
+        sentences.append("All stages together have a weight each: banded ridge [nunez2019].")
     return sentences
 
 

@@ -10,7 +10,8 @@ from experiments.report.records import split_layer
 from stimuli import InputError
 
 MIXTURE = "weighted"
-APART = ("kind", "layers", "measures", "differences", "subjects", "notes", "seconds")
+FACTS = ("n_clips", "n_pairs", "n_repeats", "distance", "noise", "model_distance", "within_runs",
+         "n_permutations", "n_resamples", "seed")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class RSA:
     subjects : list of str
     differences : {region: rows}, of layers against each other
     measures : {method: {(layer, region): Similarity}}, beside the main one
-    protocol : {name: value}
+    protocol : {name: value}, those of FACTS
     notes : list of str
     rdms : Dissimilarities or None
     command : str or None
@@ -116,7 +117,7 @@ def read_rsa(folder: Path, value: dict) -> RSA:
         subjects=value["subjects"],
         differences=value["differences"],
         measures={method: _fits(rows) for method, rows in value["measures"].items()},
-        protocol={name: v for name, v in value.items() if name not in APART},
+        protocol={name: value[name] for name in FACTS},
         notes=value["notes"],
         rdms=_rdms(folder / "rdms.npz"),
     )

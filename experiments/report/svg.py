@@ -52,8 +52,6 @@ class Picture:
         Prefix of the picture's ids, unique on the page, and the name of its files.
     description : str
         Read aloud in place of the picture.
-    projection : str, optional
-        Of the axes, for instance "3d".
     """
 
     paint: Callable
@@ -61,7 +59,6 @@ class Picture:
     height: float
     name: str
     description: str
-    projection: str | None = None
 
     def __html__(self) -> str:
         """An ``<svg>`` element, for templates."""
@@ -84,7 +81,7 @@ class Picture:
             # The browser has the scripts that matplotlib's own font lacks.
             warnings.filterwarnings("ignore", "Glyph .* missing from")
             figure = Figure(figsize=(self.width, self.height))
-            axes = figure.add_subplot(projection=self.projection)
+            axes = figure.add_subplot()
             self.paint(axes)
             for inside in (*axes.texts, *axes.patches):
                 inside.set_in_layout(False)  # to measure each would take most of the time
