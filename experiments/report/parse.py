@@ -29,6 +29,7 @@ from experiments.report.records import (
     split_layer,
 )
 from experiments.report.rsa_records import RSA, read_rsa
+from experiments.report.surface_maps import read_surfaces
 from stimuli import InputError
 
 SIDES = {
@@ -341,7 +342,7 @@ def _comparison(_: Path, value: dict) -> Comparison:
     )
 
 
-def _stages(_: Path, value: dict) -> StageTest:
+def _stages(folder: Path, value: dict) -> StageTest:
     return StageTest(
         label=value["model"],
         stages=value["stages"],
@@ -350,6 +351,7 @@ def _stages(_: Path, value: dict) -> StageTest:
         ladder=value["ladder"],
         controls=value["controls"],
         subjects={name: _stage_subject(row) for name, row in value["subjects"].items()},
+        surfaces=read_surfaces(folder, value["subjects"]),
     )
 
 

@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+import numpy as np
 import pandas as pd
 
 
@@ -431,6 +432,7 @@ class StageTest:
     sentence, ladder : str
     controls : {name: kind}
     subjects : {name: StageSubject}
+    surfaces : {subject: {"L", "R": best stage of every vertex, from 1}}, where there are maps
     """
 
     label: str
@@ -440,6 +442,7 @@ class StageTest:
     ladder: str
     controls: dict[str, str]
     subjects: dict[str, StageSubject]
+    surfaces: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     command: str | None = None
 
     @property
