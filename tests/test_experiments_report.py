@@ -285,6 +285,7 @@ def test_sections_are_those_of_the_data(example):
         "Natural sounds benchmark",
         "What it cost",
         "How to read this",
+        "Methods",
         "How it was made",
     ]
 
@@ -454,7 +455,8 @@ def test_missing_parts_are_left_out(tmp_path):
     (tmp_path / "all/runs/cnn2d_4l").rename(classes)
     text, page = report(classes)
     assert page.headings == [
-        "Summary", "Classification", "What it cost", "How to read this", "How it was made",
+        "Summary", "Classification", "What it cost", "How to read this", "Methods",
+        "How it was made",
     ]  # fmt: skip
     assert "Ceilings" not in text and "cnn2d_4l classifies" in page.sentences[0]
 

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 import soundfile
-from test_experiments_report import Page, edit, shown
+from test_experiments_report import GENRES, Page, edit, shown, write_classifier
 
 from experiments.report import build_report
 from experiments.report.players import RATE, Players
@@ -156,3 +156,21 @@ def test_a_damaged_search_is_named(tmp_path):
     edit(tmp_path / "search.json", lambda v: v.pop("results"))
     with pytest.raises(InputError, match=r"search\.json: the key 'results' is missing"):
         build_report(tmp_path)
+
+
+def test_confident_mistakes_can_be_heard(tmp_path):
+    rng = np.random.default_rng(0)
+    write_classifier(tmp_path, "scattering_svm", 57, rng, GENRES)
+    rows = ["clip_id,label,predicted,p(rock),p(pop)", "a,rock,pop,.1,.9", "b,rock,rock,.99,.01",
+            "c,pop,rock,.6,.4", "elsewhere,pop,rock,.97,.03", "a,rock,pop,.2,.8"]  # fmt: skip
+    (tmp_path / "predictions.csv").write_text("\n".join(rows))
+    sounds = [clip(tmp_path, name) for name in "abc"]
+    table = ["clip_id,path,label,start,end"]
+    table += [f"{s['clip_id']},{s['path']},x,0.0,0.5" for s in sounds]
+    (tmp_path / "fold-1").mkdir()  # as a cross-validation keeps it
+    (tmp_path / "fold-1" / "clips.csv").write_text("\n".join(table))
+    text, parsed = page(tmp_path)
+    assert [p["aria-label"] for p in players(parsed)] == ["a", "c"]  # surest first, each once
+    assert "rock, taken for pop (90.0 %)" in shown(text)
+    x, rate = heard(players(parsed)[0]["src"])
+    assert 0.5 <= len(x) / rate < 0.7

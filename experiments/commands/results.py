@@ -28,8 +28,11 @@ def demo(
 @app.command(epilog="Example: cortexnet report demo-results")
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder with results of any command.")],
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Also write every picture to figures/ (PDF, PNG).")
+    ] = False,
 ) -> None:
     """Write one self-contained report.html from the results in a folder."""
     from experiments.report import build_report
 
-    print(build_report(folder))
+    print(build_report(folder, figures=figures))

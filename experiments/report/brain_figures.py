@@ -1,16 +1,15 @@
 """Pictures of encoding results and of the benchmark of natural sounds."""
 
-from markupsafe import Markup
 from matplotlib.patches import Rectangle
 
 from experiments.report.figures import COLUMN, GREY, shortened
 from experiments.report.heatmap import heat_map
 from experiments.report.records import Subject, split_layer
-from experiments.report.svg import INK, draw
+from experiments.report.svg import INK, Picture
 from experiments.report.wording import decimal, decimal_range
 
 
-def by_layer(subject: Subject, limits: tuple[float, float], name: str) -> Markup:
+def by_layer(subject: Subject, limits: tuple[float, float], name: str) -> Picture:
     """Mean r of every layer in every region of a subject, with the ceilings below."""
     groups = {
         model: [
@@ -37,7 +36,7 @@ def by_layer(subject: Subject, limits: tuple[float, float], name: str) -> Markup
     )
 
 
-def by_model(subject: Subject, colours: dict, limits: tuple[float, float], name: str) -> Markup:
+def by_model(subject: Subject, colours: dict, limits: tuple[float, float], name: str) -> Picture:
     """The best layer of each model in each region, its interval, and the ceiling as a band."""
     step = 0.8 / len(subject.models)
 
@@ -82,7 +81,7 @@ def by_model(subject: Subject, colours: dict, limits: tuple[float, float], name:
     longest = max(len(shortened(region, 10)) for region in subject.regions)
     slot_width = max(0.2 * len(subject.models), 0.08 * longest)
     width = max(COLUMN, 0.6 + slot_width * len(subject.regions))
-    return draw(paint, width, 2.6, name, f"Best layer of each model, {subject.label}. {spoken}")
+    return Picture(paint, width, 2.6, name, f"Best layer of each model, {subject.label}. {spoken}")
 
 
 def heat_limits(subjects: list[Subject]) -> tuple[float, float]:
@@ -99,7 +98,7 @@ def axis_limits(subjects: list[Subject]) -> tuple[float, float]:
     return low - 0.03 * (high - low), high + 0.05 * (high - low)
 
 
-def by_stage(stages: dict[str, dict], components: list[str], name: str) -> Markup:
+def by_stage(stages: dict[str, dict], components: list[str], name: str) -> Picture:
     """Variance explained of each component by each stage of each model, natural sounds."""
     groups = {
         model: [(stage, [r2.get(c) for c in components]) for stage, r2 in rows.items()]

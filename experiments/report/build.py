@@ -1,6 +1,6 @@
 """The page: records to tables, pictures and sentences, and these into the template."""
 
-import os
+import shlex
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -16,25 +16,34 @@ from experiments.report import (
     compare_figures,
     compare_tables,
     figures,
+    methods,
     notes,
     provenance_tables,
     retrieval_tables,
+    rsa_figures,
+    rsa_tables,
     stages_figures,
     stages_tables,
+    surface_figures,
     sweep_figures,
     sweep_tables,
     text,
 )
+from experiments.report.citations import cite
 from experiments.report.collect import collect
+from experiments.report.export import write_pictures
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
-from experiments.report.records import Comparison, Results, StageTest, Subject, Sweep
+from experiments.report.records import Comparison, StageTest, Subject, Sweep
 from experiments.report.recovery import recoveries
+from experiments.report.results import Results
+from experiments.report.rsa_records import RSA
+from stimuli.provenance import whole_file
 
 TITLE = "auditory-cortexnet report"
 
 
-def build_report(folder: Path, title: str | None = None) -> Path:
+def build_report(folder: Path, title: str | None = None, figures: bool = False) -> Path:
     """Write one self-contained page about a folder of results.
 
     Parameters
@@ -46,6 +55,8 @@ def build_report(folder: Path, title: str | None = None) -> Path:
         ``truth.json``, ``timings.json``, ``provenance.json``).
     title : str, optional
         Default: "auditory-cortexnet report".
+    figures : bool
+        Also write every picture to ``<folder>/figures`` as PDF and PNG.
 
     Returns
     -------
@@ -58,44 +69,62 @@ def build_report(folder: Path, title: str | None = None) -> Path:
         If the folder holds nothing to report or a file is damaged.
     """
     folder = Path(folder)
-    page = render(collect(folder), title or TITLE)
+    results, players = collect(folder), Players()
+    content = contents(results, players)
+    command = shlex.join(["cortexnet", "report", str(folder), "--figures"])
+    page = render(content, players, title or TITLE, command)
+    if figures:
+        write_pictures(content, folder / "figures")
     path = folder / "report.html"
-    partial = path.with_name(f".report.{os.getpid()}.part")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
     return path
 
 
-def render(results: Results, title: str) -> str:
-    """The page as HTML."""
+def contents(results: Results, players: Players) -> dict:
+    """Sentences, tables and pictures of every section; None or empty where there is none."""
+    return {
+        "summary": text.summary(results),
+        "notes": notes.how_to_read(results),
+        "classification": _classification(results, players) if results.classifiers else None,
+        "sweeps": [_sweep(sweep, f"sweep{i}") for i, sweep in enumerate(results.sweeps)],
+        "comparisons": [_comparison(c, f"compare{i}") for i, c in enumerate(results.comparisons)],
+        "stages": [_stages(test, f"stages{i}") for i, test in enumerate(results.stage_tests)],
+        "brain": _brain(results) if results.subjects else None,
+        "rsas": [_rsa(found, results, f"rsa{i}") for i, found in enumerate(results.rsas)],
+        "sounds": _sounds(results) if results.benchmark else None,
+        "retrieval": _retrieval(results, players)
+        if results.searches or results.retrievals
+        else None,
+        "cost": _cost(results),
+        "methods": _methods(results),
+        "making": _making(results),
+    }
+
+
+def render(content: dict, players: Players, title: str, command: str) -> str:
+    """The page as HTML; `command` is the one that makes it."""
     here = files("experiments.report")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((here / "template.html.j2").read_text(encoding="utf-8"))
     return template.render(
+        **content,
         title=title,
         style=Markup((here / "style.css").read_text(encoding="utf-8")),
         script=Markup((here / "report.js").read_text(encoding="utf-8")),
-        summary=text.summary(results),
-        notes=notes.how_to_read(results),
-        classification=_classification(results) if results.classifiers else None,
-        sweeps=[_sweep(sweep, f"sweep{i}") for i, sweep in enumerate(results.sweeps)],
-        comparisons=[_comparison(c, f"compare{i}") for i, c in enumerate(results.comparisons)],
-        stages=[_stages(test, f"stages{i}") for i, test in enumerate(results.stage_tests)],
-        brain=_brain(results) if results.subjects else None,
-        sounds=_sounds(results) if results.benchmark else None,
-        retrieval=_retrieval(results) if results.searches or results.retrievals else None,
-        cost=_cost(results),
-        making=_making(results),
+        report_command=command,
+        sounds_told=text.playable(players),
     )
 
 
-def _classification(results: Results) -> dict:
+def _classification(results: Results, players: Players) -> dict:
     tests = text.by_test(results.classifiers)
     rows = [c for group in tests.values() for c in group]
     colours = figures.palette(results.models)
     return {
+        "command": "\n".join(dict.fromkeys(c.command for c in rows if c.command)),
         "table": classification_tables.classifiers(rows),
         "accuracy": [
             (test, figures.accuracy(group, colours, f"accuracy{i}"))
@@ -106,6 +135,11 @@ def _classification(results: Results) -> dict:
             (c, figures.training_curve(c, f"curve{i}"))
             for i, c in enumerate(rows)
             if c.curve is not None
+        ],
+        "mistakes": [
+            (c, [(sound, players.address(sound)) for sound in c.mistakes])
+            for c in rows
+            if c.mistakes
         ],
         "details": _filled(
             classification_tables.pairs(_pairs(tests.values())),
@@ -118,6 +152,7 @@ def _classification(results: Results) -> dict:
 def _sweep(sweep: Sweep, slug: str) -> dict:
     return {
         "title": sweep.label,
+        "command": sweep.command,
         "sentences": sweep.sentences,
         "pictures": [
             (model, sweep_figures.accuracy(sweep, cells, f"{slug}-{i}"))
@@ -131,6 +166,7 @@ def _comparison(found: Comparison, slug: str) -> dict:
     colours = figures.palette(found.names)
     return {
         "title": found.label,
+        "command": found.command,
         "sentences": found.sentences,
         "legend": [(name, colours[name][0], colours[name][2]) for name in found.names],
         "accuracy": figures.accuracy(found.classifiers, colours, f"{slug}-accuracy"),
@@ -161,12 +197,14 @@ def _comparison(found: Comparison, slug: str) -> dict:
 def _stages(test: StageTest, slug: str) -> dict:
     return {
         "title": test.label,
+        "command": test.command,
         "supported": test.supported,
         "verdict": text.verdict(test),
         "ladder": test.ladder,
         "matrix": stages_figures.matrix(test, f"{slug}-matrix"),
         "dots": stages_figures.interactions(test, f"{slug}-dots"),
         "legend": stages_figures.legend(test),
+        "surfaces": surface_figures.best_stages(test, slug),
         "ceilings": stages_tables.ceilings(test),
         "notes": stages_tables.notes(test),
         "tables": _filled(stages_tables.subjects(test, slug)),
@@ -206,6 +244,28 @@ def _brain(results: Results) -> dict:
     }
 
 
+def _rsa(found: RSA, results: Results, slug: str) -> dict:
+    colours = figures.palette(results.models)
+    known = found.rdms is not None
+    return {
+        "title": found.label,
+        "sentences": text.similarity(found),
+        "command": found.command,
+        "matrix": rsa_figures.matrix(found, f"{slug}-matrix"),
+        "dots": rsa_figures.subjects(found, colours, f"{slug}-subjects"),
+        "legend": [(model, colours[model][0], colours[model][2]) for model in found.models],
+        "rdms": rsa_figures.rdms(found, results.labels, f"{slug}-rdm") if known else [],
+        "maps": rsa_figures.maps(found, results.labels, f"{slug}-plane") if known else [],
+        "notes": found.notes,
+        "table": rsa_tables.best(found, slug),
+        "details": _filled(
+            rsa_tables.layers(found, slug),
+            rsa_tables.differences(found, slug),
+            rsa_tables.measures(found, slug),
+        ),
+    }
+
+
 def _ceiling_text(subjects: list[Subject]) -> str:
     known = [s.ceiling(r) is not None for s in subjects for r in s.regions]
     if not any(known):
@@ -218,6 +278,7 @@ def _sounds(results: Results) -> dict:
     bench = results.benchmark
     staged = any(bench.by_stage.values())
     return {
+        "command": bench.command,
         "table": benchmark_tables.scores(bench),
         "controls": _filled(benchmark_tables.controls(bench)),
         "figure": brain_figures.by_stage(bench.by_stage, benchmark_tables.COMPONENTS, "sounds")
@@ -232,8 +293,7 @@ def _sounds(results: Results) -> dict:
     }
 
 
-def _retrieval(results: Results) -> dict:
-    players = Players()
+def _retrieval(results: Results, players: Players) -> dict:
     searches = [
         {
             "title": search.title,
@@ -248,7 +308,6 @@ def _retrieval(results: Results) -> dict:
         "tables": _filled(retrieval_tables.scores(results.retrievals)),
         "details": _filled(*map(retrieval_tables.labels, results.retrievals)),
         "searches": searches,
-        "sounds": text.playable(players),
     }
 
 
@@ -256,11 +315,15 @@ def _cost(results: Results) -> list:
     return _filled(classification_tables.costs(results), classification_tables.steps(results))
 
 
+def _methods(results: Results) -> dict:
+    texts, references = cite(methods.methods(results))
+    return {"texts": texts, "references": references}
+
+
 def _making(results: Results) -> dict:
     outermost, *others = results.provenance or [("", {})]
     return {
         "command": provenance_tables.command_line(outermost[1]),
-        "protocol": notes.protocol(results.subjects),
         "tables": _filled(
             provenance_tables.settings("provenance", "Provenance.", outermost[1]),
             classification_tables.recipes(results.classifiers),

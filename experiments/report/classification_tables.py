@@ -1,7 +1,8 @@
 """Tables of classifiers and of what models cost."""
 
 from experiments.report.paired import Pair
-from experiments.report.records import Classifier, Results
+from experiments.report.records import Classifier
+from experiments.report.results import Results
 from experiments.report.table import Column, Table, number, span, without_empty, word
 from experiments.report.wording import percent, percent_range, plain, probability, tenths, whole
 

@@ -5,19 +5,19 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from experiments.report.parse import PARSERS, parse, read_json
-from experiments.report.records import (
-    Classifier,
-    Comparison,
-    Results,
-    Retrieval,
-    StageTest,
-    Subject,
-    Sweep,
-)
+from experiments.report.parse import PARSERS, RESULTS, parse, read_json
+from experiments.report.provenance_tables import command_line
+from experiments.report.records import Classifier, Comparison, Retrieval, StageTest, Subject, Sweep
+from experiments.report.results import Results
+from experiments.report.rsa_records import RSA
 from stimuli import InputError
 
-Named = Classifier | Comparison | Retrieval | StageTest | Subject | Sweep
+Named = Classifier | Comparison | Retrieval | RSA | StageTest | Subject | Sweep
+# Files with pictures, which say what made them.
+COMMANDED = (
+    "evaluation.json", "crossval.json", "results.json", "nh2015.json", "sweep.json",
+    "compare.json", "stages.json",
+)  # fmt: skip
 SEARCHES = ("search.json", "recommend.json")
 
 
@@ -46,21 +46,25 @@ def collect(folder: Path) -> Results:
     for name in ("evaluation.json", "crossval.json"):
         files[name] = _outside(files[name], files["sweep.json"])
     files["evaluation.json"] = _outside(files["evaluation.json"], files["crossval.json"])
-    files["results.json"] = [(p, v) for p, v in files["results.json"] if _is_encoding(v)]
+    files["results.json"] = [(p, v) for p, v in files["results.json"] if _is_known(v)]
     for name in ("truth.json", "nh2015.json"):
         files[name] = _same(files[name])
     records = {name: [(p, parse(p, v)) for p, v in files[name]] for name in PARSERS}
     if not any(records[name] for name in PARSERS if name not in ("truth.json", "timings.json")):
         raise InputError(
             f"{folder}: nothing to report; looked in it and below it for evaluation.json, "
-            "crossval.json, results.json (of encode), nh2015.json, models.json, search.json, "
-            "recommend.json, retrieval.json, sweep.json, compare.json, stages.json"
+            "crossval.json, results.json (of encode or rsa), nh2015.json, models.json, "
+            "search.json, recommend.json, retrieval.json, sweep.json, compare.json, stages.json"
         )
+    made = files["provenance.json"]
+    for name in COMMANDED:
+        records[name] = _with_commands(records[name], made)
     truth, note = next((value for _, value in records["truth.json"]), ({}, ""))
     return Results(
         classifiers=_told_apart(records["evaluation.json"] + records["crossval.json"]),
         costs={name: row for _, table in records["models.json"] for name, row in table.items()},
-        subjects=_told_apart(records["results.json"]),
+        subjects=_told_apart([row for row in records["results.json"] if type(row[1]) is Subject]),
+        rsas=_told_apart([row for row in records["results.json"] if type(row[1]) is RSA]),
         truth=truth,
         truth_note=note,
         benchmark=next((value for _, value in records["nh2015.json"]), None),
@@ -69,10 +73,7 @@ def collect(folder: Path) -> Results:
         sweeps=_told_apart(records["sweep.json"]),
         comparisons=_told_apart(records["compare.json"]),
         stage_tests=_told_apart(records["stages.json"]),
-        provenance=[
-            (path.parent.relative_to(folder).as_posix(), value)
-            for path, value in files["provenance.json"]
-        ],
+        provenance=[(path.parent.relative_to(folder).as_posix(), value) for path, value in made],
         timings=[row for _, rows in records["timings.json"] for row in rows],
     )
 
@@ -95,9 +96,19 @@ def _outside(rows: list, whole: list) -> list:
     return [(path, value) for path, value in rows if not folders & set(path.parent.parents)]
 
 
-def _is_encoding(value) -> bool:
-    """Whether a results.json holds encoding results; those of rsa and stages have other keys."""
-    return isinstance(value, dict) and value.get("kind") == "encode" and bool(value.get("layers"))
+def _is_known(value) -> bool:
+    """Whether a results.json holds what is reported: others may write files of that name."""
+    return isinstance(value, dict) and value.get("kind") in RESULTS and bool(value.get("layers"))
+
+
+def _with_commands(records: list, provenance: list) -> list:
+    """Records with the command that made them: that of their folder, or of the nearest above."""
+    lines = {path.parent: command_line(value) for path, value in provenance}
+    found = []
+    for path, record in records:
+        near = next((lines[folder] for folder in path.parents if folder in lines), None)
+        found.append((path, dataclasses.replace(record, command=near)))
+    return found
 
 
 def _same(rows: list) -> list:

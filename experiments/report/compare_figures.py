@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable
 
-from markupsafe import Markup
 from matplotlib.ticker import NullLocator
 
 from experiments.report.figures import COLUMN, GREY, shortened
 from experiments.report.heatmap import heat_map
 from experiments.report.records import Comparison
-from experiments.report.svg import INK, draw
+from experiments.report.svg import INK, Picture
 from experiments.report.wording import decimal, percent
 
 GAP = 0.5  # rows between conditions
 
 
-def learning(found: Comparison, colours: dict, name: str) -> Markup:
+def learning(found: Comparison, colours: dict, name: str) -> Picture:
     """Accuracy against training tracks: means over seeds with intervals, and every seed.
 
     Parameters
@@ -49,10 +48,10 @@ def learning(found: Comparison, colours: dict, name: str) -> Markup:
         f"{row['name']} {percent(row['clip_accuracy'])} with {row['tracks']} tracks"
         for row in found.learning
     )
-    return draw(paint, COLUMN, 3.2, name, f"Learning curves: {ends}")
+    return Picture(paint, COLUMN, 3.2, name, f"Learning curves: {ends}")
 
 
-def robustness(found: Comparison, colours: dict, name: str) -> Markup:
+def robustness(found: Comparison, colours: dict, name: str) -> Picture:
     """Difference in accuracy under every condition, with its interval, by model."""
     conditions = list(dict.fromkeys(row["condition"] for row in found.robustness))
     labels = {r["condition"]: f"{r['kind']} {r['size']:g} {r['unit']}" for r in found.robustness}
@@ -75,10 +74,10 @@ def robustness(found: Comparison, colours: dict, name: str) -> Markup:
         for r in found.robustness
     )
     height = 0.8 + len(conditions) * max(0.3, 0.13 * len(found.names))
-    return draw(paint, COLUMN, height, name, f"Change in accuracy on disturbed clips: {spoken}")
+    return Picture(paint, COLUMN, height, name, f"Change in accuracy on disturbed clips: {spoken}")
 
 
-def similarity(found: Comparison, name: str) -> list[tuple[str, Markup]]:
+def similarity(found: Comparison, name: str) -> list[tuple[str, Picture]]:
     """A heat map of the layers of every two models, with its caption."""
     maps = []
     for first, second in dict.fromkeys((r["first"], r["second"]) for r in found.similarity):
@@ -98,7 +97,7 @@ def similarity(found: Comparison, name: str) -> list[tuple[str, Markup]]:
     return maps
 
 
-def brain(found: Comparison, colours: dict, name: str) -> list[tuple[str, Markup]]:
+def brain(found: Comparison, colours: dict, name: str) -> list[tuple[str, Picture]]:
     """Variance unique to every model in every region, a picture for each subject."""
     pictures = []
     for subject in dict.fromkeys(row["subject"] for row in found.brain):
@@ -108,7 +107,7 @@ def brain(found: Comparison, colours: dict, name: str) -> list[tuple[str, Markup
     return pictures
 
 
-def _unique(rows, names, colours, slug, subject) -> Markup:
+def _unique(rows, names, colours, slug, subject) -> Picture:
     regions = list(dict.fromkeys(row["region"] for row in rows))
     step = 1 / (len(names) + GAP)
 
@@ -129,7 +128,7 @@ def _unique(rows, names, colours, slug, subject) -> Markup:
 
     spoken = "; ".join(f"{r['region']}, {r['name']} {decimal(r['unique'])}" for r in rows)
     height = 0.8 + len(regions) * max(0.3, 0.15 * len(names))
-    return draw(paint, COLUMN, height, slug, f"Variance unique to models, {subject}: {spoken}")
+    return Picture(paint, COLUMN, height, slug, f"Variance unique to models, {subject}: {spoken}")
 
 
 def _dot(axes, value_low_high: Iterable[float], y: float, colour: str, marker: str) -> None:

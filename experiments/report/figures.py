@@ -1,10 +1,9 @@
 """Pictures of classification: accuracy, confusion, training."""
 
 import numpy as np
-from markupsafe import Markup
 
 from experiments.report.records import Classifier
-from experiments.report.svg import INK, draw
+from experiments.report.svg import INK, Picture
 from experiments.report.wording import decimal, percent, percent_range
 
 # Okabe & Ito (2008), told apart by all common kinds of colour vision; markers tell them apart too.
@@ -32,7 +31,7 @@ def shortened(name: str, length: int = 18) -> str:
     return name if len(name) <= length else f"{name[: length - 6]}…{name[-5:]}"
 
 
-def accuracy(classifiers: list[Classifier], colours: dict, name: str) -> Markup:
+def accuracy(classifiers: list[Classifier], colours: dict, name: str) -> Picture:
     """Clip accuracy of each model with its interval, and chance.
 
     Parameters
@@ -61,10 +60,10 @@ def accuracy(classifiers: list[Classifier], colours: dict, name: str) -> Markup:
         for c in classifiers
     )
     height = 0.95 + 0.34 * len(classifiers)
-    return draw(paint, COLUMN, height, name, f"Clip accuracy: {spoken}")
+    return Picture(paint, COLUMN, height, name, f"Clip accuracy: {spoken}")
 
 
-def confusion(classifier: Classifier, name: str) -> Markup:
+def confusion(classifier: Classifier, name: str) -> Picture:
     """Confusion matrix: counts of clips, coloured by their share of the row."""
     counts = np.array(classifier.matrix, float)
     totals = counts.sum(1, keepdims=True)
@@ -96,7 +95,7 @@ def confusion(classifier: Classifier, name: str) -> Markup:
         for i, (label, row) in enumerate(zip(classifier.labels, classifier.matrix, strict=True))
     )
     side = max(2.4, 0.28 * n + 0.085 * longest + 0.45)
-    return draw(
+    return Picture(
         paint,
         side,
         side,
@@ -105,7 +104,7 @@ def confusion(classifier: Classifier, name: str) -> Markup:
     )
 
 
-def training_curve(classifier: Classifier, name: str) -> Markup:
+def training_curve(classifier: Classifier, name: str) -> Picture:
     """Training and validation loss by epoch, and the epoch that was kept."""
     curve = classifier.curve
     lines = (
@@ -123,7 +122,7 @@ def training_curve(classifier: Classifier, name: str) -> Markup:
         axes.xaxis.get_major_locator().set_params(integer=True)
 
     last = curve.iloc[-1]
-    return draw(
+    return Picture(
         paint,
         3.2,
         2.2,

@@ -1,14 +1,13 @@
 """A table of numbers in colour."""
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from experiments.report.figures import COLUMN, ink_on, shortened
-from experiments.report.svg import INK, draw
+from experiments.report.svg import INK, Picture
 from experiments.report.wording import decimal
 
 GAP = 0.3  # rows between groups
@@ -22,7 +21,8 @@ def heat_map(
     name: str,
     description: str,
     footer: tuple[str, list[float | None]] | None = None,
-) -> Markup:
+    marks: dict[tuple[str, str], list[str]] | None = None,
+) -> Picture:
     """Rows in groups against columns; in each column the highest number is framed.
 
     Parameters
@@ -35,9 +35,11 @@ def heat_map(
     unit : str
         Of the colour bar.
     name, description : str
-        As in `draw`.
+        As in `Picture`.
     footer : (row, values), optional
         Numbers without colour below, for instance ceilings.
+    marks : {(heading, row): texts}, optional
+        Written behind the numbers.
     """
     numbers = [values for rows in groups.values() for _, values in rows]
     highest = [
@@ -55,8 +57,10 @@ def heat_map(
             axes.text(0, y + 0.55, shortened(heading, 30), weight="bold", va="center")
             y += 1
             for row, values in rows:
-                for x, value in enumerate(values):
-                    _cell(axes, x, y, value, norm, framed=value is not None and value == highest[x])
+                behind = (marks or {}).get((heading, row), [""] * len(columns))
+                for x, (value, mark) in enumerate(zip(values, behind, strict=True)):
+                    framed = value is not None and value == highest[x]
+                    _cell(axes, x, y, value, norm, framed, mark)
                 ticks.append((y + 0.5, shortened(row, 14)))
                 y += 1
             y += GAP
@@ -84,10 +88,10 @@ def heat_map(
         bar.outline.set_visible(False)
         bar.solids.set_edgecolor("face")
 
-    return draw(paint, width, height, name, description)
+    return Picture(paint, width, height, name, description)
 
 
-def _cell(axes, x: int, y: float, value: float | None, norm: Normalize, framed: bool) -> None:
+def _cell(axes, x: int, y: float, value: float | None, norm, framed: bool, mark: str) -> None:
     if value is not None:
         face = colormaps["viridis"](norm(value))
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white", lw=0.6))
@@ -96,4 +100,6 @@ def _cell(axes, x: int, y: float, value: float | None, norm: Normalize, framed: 
         frame.set_edgecolor(ink_on(norm(value)))
         axes.add_patch(frame)
     colour = INK if value is None else ink_on(norm(value))
-    axes.text(x + 0.5, y + 0.52, decimal(value), ha="center", va="center", color=colour, zorder=4)
+    axes.text(
+        x + 0.5, y + 0.52, decimal(value) + mark, ha="center", va="center", color=colour, zorder=4
+    )

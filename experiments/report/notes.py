@@ -1,6 +1,7 @@
 """What a reader must know to read the numbers: the protocol, and what they do not say."""
 
-from experiments.report.records import Results, Subject
+from experiments.report.records import Subject
+from experiments.report.results import Results
 from experiments.report.wording import counted, listed, plain, whole
 
 

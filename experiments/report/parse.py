@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.report.mistakes import confident_mistakes
 from experiments.report.records import (
     Benchmark,
     BenchmarkControl,
@@ -27,6 +28,8 @@ from experiments.report.records import (
     SweepCell,
     split_layer,
 )
+from experiments.report.rsa_records import RSA, read_rsa
+from experiments.report.surface_maps import read_surfaces
 from stimuli import InputError
 
 SIDES = {
@@ -61,8 +64,8 @@ def parse(path: Path, value):
 
     Returns
     -------
-    Classifier, Subject, Benchmark, Search, Retrieval, Sweep, Comparison, StageTest, {model: cost},
-    ({region: Planted}, note) or [(step, seconds)]
+    Classifier, Subject, RSA, Benchmark, Search, Retrieval, Sweep, Comparison, StageTest,
+    {model: cost}, ({region: Planted}, note) or [(step, seconds)]
 
     Raises
     ------
@@ -121,6 +124,7 @@ def _classifier(folder: Path, value: dict, tested_on: str) -> Classifier:
         matrix=value["confusion"]["matrix"],
         per_class=value.get("per_class", {}),
         predictions=_predictions(folder / "predictions.csv"),
+        mistakes=confident_mistakes(folder),
     )
 
 
@@ -143,6 +147,10 @@ def _curve(path: Path) -> pd.DataFrame | None:
     if not set(columns) <= set(log):
         raise InputError(f"{path}: columns are {list(log)}; it needs {', '.join(columns)}")
     return log[columns].groupby("epoch", as_index=False).mean()
+
+
+def _results(folder: Path, value: dict) -> Subject | RSA:
+    return RESULTS[value["kind"]](folder, value)
 
 
 def _subject(folder: Path, value: dict) -> Subject:
@@ -334,7 +342,7 @@ def _comparison(_: Path, value: dict) -> Comparison:
     )
 
 
-def _stages(_: Path, value: dict) -> StageTest:
+def _stages(folder: Path, value: dict) -> StageTest:
     return StageTest(
         label=value["model"],
         stages=value["stages"],
@@ -343,6 +351,7 @@ def _stages(_: Path, value: dict) -> StageTest:
         ladder=value["ladder"],
         controls=value["controls"],
         subjects={name: _stage_subject(row) for name, row in value["subjects"].items()},
+        surfaces=read_surfaces(folder, value["subjects"]),
     )
 
 
@@ -375,10 +384,12 @@ def _pair(values) -> tuple[float, float] | None:
     return None if values is None else (values[0], values[1])
 
 
+# By the kind that a results.json says it is of.
+RESULTS = {"encode": _subject, "rsa": read_rsa}
 PARSERS = {
     "evaluation.json": _evaluation,
     "crossval.json": _crossval,
-    "results.json": _subject,
+    "results.json": _results,
     "models.json": _costs,
     "truth.json": _truth,
     "nh2015.json": _benchmark,

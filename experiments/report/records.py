@@ -1,8 +1,12 @@
-"""What a report is made of: plain records, with None for whatever was not measured."""
+"""What a report is made of: plain records, with None for whatever was not measured.
+
+`command` of a record is the command line that made it, where that is known.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+import numpy as np
 import pandas as pd
 
 
@@ -27,6 +31,7 @@ class Classifier:
     epochs, best_epoch : int
     curve : DataFrame, one row an epoch, columns epoch, train_loss, valid_loss
     predictions : DataFrame, columns clip_id, label, predicted
+    mistakes : list of Sound, wrong clips of which the model was surest
     """
 
     label: str
@@ -51,6 +56,8 @@ class Classifier:
     best_epoch: int | None = None
     curve: pd.DataFrame | None = None
     predictions: pd.DataFrame | None = None
+    mistakes: list["Sound"] = field(default_factory=list)
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class Subject:
     best: dict[str, Best]
     best_by_model: dict[str, dict[str, Best]]
     protocol: dict
+    command: str | None = None
 
     @property
     def models(self) -> list[str]:
@@ -158,6 +166,7 @@ class Benchmark:
     best_stage: dict[str, dict]
     published: dict[str, dict]
     protocol: dict
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +178,7 @@ class Sound:
     path, start, end, fade : where its sound is; seconds, None where the file says
     clip_id, label, group : str or None, unknown for a file outside the table
     side : "train", "valid" or None, whether the model learned from its group
-    role : "query", "liked" or "disliked", None for a clip that was found
+    role : "query", "liked" or "disliked", or what it was taken for; None for a clip that was found
     rank, similarity, same_label : of a clip that was found
     """
 
@@ -313,6 +322,7 @@ class Sweep:
     ranked_by: str
     cells: list[SweepCell]
     sentences: list[str]
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -343,6 +353,7 @@ class Comparison:
     similarity: list[dict]
     brain: list[dict]
     sentences: list[str]
+    command: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -421,6 +432,7 @@ class StageTest:
     sentence, ladder : str
     controls : {name: kind}
     subjects : {name: StageSubject}
+    surfaces : {subject: {"L", "R": best stage of every vertex, from 1}}, where there are maps
     """
 
     label: str
@@ -430,6 +442,8 @@ class StageTest:
     ladder: str
     controls: dict[str, str]
     subjects: dict[str, StageSubject]
+    surfaces: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    command: str | None = None
 
     @property
     def regions(self) -> list[str]:
@@ -441,48 +455,6 @@ class StageTest:
         found = [value(s.regions[region]) for s in self.subjects.values() if region in s.regions]
         known = [v for v in found if v is not None]
         return sum(known) / len(known) if known else None
-
-
-@dataclass(frozen=True)
-class Results:
-    """All that a folder of results holds.
-
-    Attributes
-    ----------
-    classifiers : list of Classifier
-    costs : {model: {parameters, macs_per_second, areas}}
-    subjects : list of Subject
-    truth : {region: Planted}, empty for measured responses
-    truth_note : str
-    benchmark : Benchmark or None
-    searches : list of Search
-    retrievals : list of Retrieval
-    sweeps : list of Sweep
-    comparisons : list of Comparison
-    stage_tests : list of StageTest
-    provenance : list of (folder, dict), the outermost first
-    timings : list of (step, seconds)
-    """
-
-    classifiers: list[Classifier]
-    costs: dict[str, dict]
-    subjects: list[Subject]
-    truth: dict[str, Planted]
-    truth_note: str
-    benchmark: Benchmark | None
-    searches: list[Search]
-    retrievals: list[Retrieval]
-    sweeps: list[Sweep]
-    comparisons: list[Comparison]
-    stage_tests: list[StageTest]
-    provenance: list[tuple[str, dict]]
-    timings: list[tuple[str, float]]
-
-    @property
-    def models(self) -> list[str]:
-        """Models with results, in the order in which the page names them."""
-        used = [c.model for c in self.classifiers] + [m for s in self.subjects for m in s.models]
-        return list(dict.fromkeys(used))
 
 
 def split_layer(layer: str) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from experiments.report.records import Planted, Results, Subject, split_layer
+from experiments.report.records import Planted, Subject, split_layer
+from experiments.report.results import Results
 
 
 @dataclass(frozen=True)

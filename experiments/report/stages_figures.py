@@ -1,13 +1,12 @@
 """Pictures of a test of stages: which stage fits which region, and every subject's interaction."""
 
-from markupsafe import Markup
 from matplotlib.patches import Rectangle
 
 from experiments.report.figures import COLUMN, GREY, palette, shortened
 from experiments.report.heatmap import heat_map
 from experiments.report.records import StageTest
 from experiments.report.stages_tables import kind_of
-from experiments.report.svg import INK, draw
+from experiments.report.svg import INK, Picture
 from experiments.report.wording import decimal, decimal_range
 
 TRAINED = "trained"
@@ -15,7 +14,7 @@ SNR_ALONE = "SNR alone"
 HEIGHT = 0.42  # inches a subject
 
 
-def matrix(test: StageTest, name: str) -> Markup:
+def matrix(test: StageTest, name: str) -> Picture:
     """Mean r of every stage in every region, mean over subjects, with the ceilings below."""
     values = {
         stage: [test.mean(r, lambda row, stage=stage: row.mean_r[stage]) for r in test.regions]
@@ -56,7 +55,7 @@ def legend(test: StageTest) -> list[tuple[str, str, str]]:
     return [(kind, colour, mark) for kind, (colour, _, mark) in kinds(test).items()]
 
 
-def interactions(test: StageTest, name: str) -> Markup:
+def interactions(test: StageTest, name: str) -> Picture:
     """The trained model's interaction in every subject beside those of all controls."""
     colours = kinds(test)
 
@@ -93,7 +92,7 @@ def interactions(test: StageTest, name: str) -> Markup:
         for subject, one in test.subjects.items()
         for own in [one.interactions[""]]
     )
-    return draw(
+    return Picture(
         paint,
         COLUMN,
         0.75 + HEIGHT * len(test.subjects),

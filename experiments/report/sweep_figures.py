@@ -1,10 +1,8 @@
 """Pictures of sweeps: accuracy of every cell of a model, grouped by the first axis."""
 
-from markupsafe import Markup
-
 from experiments.report.figures import COLUMN, GREY, palette, shortened
 from experiments.report.records import Sweep, SweepCell
-from experiments.report.svg import INK, draw
+from experiments.report.svg import INK, Picture
 from experiments.report.wording import percent, percent_range
 
 GAP = 0.6  # rows between the groups of an axis
@@ -80,7 +78,7 @@ def paint_panel(axes, sweep: Sweep, cells: list[SweepCell]) -> None:
     axes.set_axisbelow(True)
 
 
-def accuracy(sweep: Sweep, cells: list[SweepCell], name: str) -> Markup:
+def accuracy(sweep: Sweep, cells: list[SweepCell], name: str) -> Picture:
     """The panel of a model for the page.
 
     Parameters
@@ -96,7 +94,7 @@ def accuracy(sweep: Sweep, cells: list[SweepCell], name: str) -> Markup:
         else f"{cell.name} {percent(cell.clip_accuracy)} ({percent_range(*cell.interval)})"
         for cell in cells
     )
-    return draw(
+    return Picture(
         lambda axes: paint_panel(axes, sweep, cells),
         COLUMN,
         panel_height(sweep, cells),

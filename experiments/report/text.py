@@ -3,15 +3,10 @@
 from statistics import median
 
 from experiments.report.players import RATE, SECONDS, Players
-from experiments.report.records import (
-    Classifier,
-    Results,
-    Retrieval,
-    Search,
-    StageTest,
-    Subject,
-)
+from experiments.report.records import Classifier, Retrieval, Search, StageTest, Subject
 from experiments.report.recovery import Recovery, recoveries
+from experiments.report.results import Results
+from experiments.report.rsa_records import RSA
 from experiments.report.wording import (
     counted,
     decimal,
@@ -34,7 +29,7 @@ def summary(results: Results) -> list[str]:
     -------
     list of str, at most one for each test of stages and each way of testing classifiers, and one
     each for the sweeps, the comparisons, the planted truth, the models' order in the brain, the
-    neighbours of each model, and the natural sounds
+    dissimilarities, the neighbours of each model, and the natural sounds
     """
     found = recoveries(results)
     sentences = [verdict(test) for test in results.stage_tests]
@@ -45,6 +40,7 @@ def summary(results: Results) -> list[str]:
     sentences += [f"{c.label}: {c.sentences[0]}" for c in results.comparisons]
     noise = {(row.subject, row.region) for row in found if row.planted.stage is None}
     sentences += leading_models(results.subjects, noise)
+    sentences += [line for found in results.rsas for line in similarity(found)[:1]]
     sentences += [agreement(retrieval) for retrieval in results.retrievals]
     if results.benchmark:
         sentences += natural_sounds(results.benchmark.r2, results.benchmark.published)
@@ -162,6 +158,44 @@ def leading_models(subjects: list[Subject], noise: set[tuple[str, str]]) -> list
         f"Of {counted(cases, 'region-by-subject case')}, the best mean r belongs to {found}; in "
         f"{clear} its interval lies clear of the next model's.{ceiling}"
     ]
+
+
+def similarity(found: RSA) -> list[str]:
+    """Where any layer is similar beyond chance, which stage is best there, and how many are clear.
+
+    Beyond chance is a p_max of .05 or less: the best of all layers counts as one look.
+    """
+    clear = [
+        region
+        for region in found.regions
+        if any(_low(found.fits[layer, region].p_max) for layer in found.layers)
+    ]
+    regions = counted(len(found.regions), "region")
+    first = (
+        f"Dissimilarities of {counted(found.protocol['n_clips'], 'clip')} "
+        f"({counted(len(found.subjects), 'subject')}, {found.label}) agree with those of a layer "
+        f"beyond chance (p, best of all ≤ .05) in {len(clear)} of {regions}"
+    )
+    if not clear:
+        return [f"{first}."]
+    stages = "; ".join(
+        f"{region} {layer} ({decimal(found.fits[layer, region].mean)})"
+        for region in clear
+        if (layer := found.best(region))
+    )
+    sentences = [f"{first}. The best stage there is: {stages}."]
+    rows = [row for region in clear for row in found.differences.get(region, [])]
+    if rows:
+        differ = sum(_low(row["p_holm"]) for row in rows)
+        sentences.append(
+            f"Of {counted(len(rows), 'pair')} of layers in these regions, {differ} differ (Holm-"
+            "corrected p ≤ .05)."
+        )
+    return sentences
+
+
+def _low(p: float | None) -> bool:
+    return p is not None and p <= 0.05
 
 
 def natural_sounds(ours: dict[str, dict], published: dict[str, dict]) -> list[str]:
