@@ -93,7 +93,8 @@ def test_the_page_still_asks_nothing_of_the_network(tmp_path):
     policy = next(a["content"] for t, a in parsed.tags if t == "meta" and "http-equiv" in a)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'" and rules["media-src"] == "data:"
-    assert set(rules) == {"default-src", "style-src", "script-src", "media-src"}
+    assert set(rules) == {"default-src", "style-src", "script-src", "media-src", "img-src"}
+    assert rules["img-src"] == "data:"
     assert all(a.startswith(("data:text/csv", "data:audio/mpeg")) for a in parsed.addresses)
 
 
