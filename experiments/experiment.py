@@ -35,6 +35,8 @@ class Experiment:
         (`experiments.baselines`).
     reference : bool
         Also the network that drives the simulated brain of the miniature.
+    rms : float
+        Root mean square to which clips are brought; full scale is 1.
     controls : {kind of `cortexnet.controls`: number of networks}
         Untrained counterparts of `stages_of`, seeds 0, 1, ...
     training : {model: {field of `Recipe`: value}}
@@ -53,6 +55,7 @@ class Experiment:
     stages_of: str
     baselines: tuple[str, ...] = ()
     reference: bool = False
+    rms: float = 0.05
     controls: dict = field(default_factory=dict)
     training: dict = field(default_factory=dict)
     responses: dict = field(default_factory=dict)
@@ -71,6 +74,7 @@ KEYS = {
     "stages_of": str,
     "baselines": [str],
     "reference": bool,
+    "rms": float,
     "controls": dict,
     "training": dict,
     "responses": dict,
@@ -158,6 +162,8 @@ def _check_names(found: Experiment) -> None:
 
 
 def _check_numbers(found: Experiment) -> None:
+    if not 0 < found.rms < 1:
+        raise InputError(f"rms is {found.rms}; give a level between 0 and 1")
     for key, given in found.tests.items():
         if given < _LEAST[key]:
             raise InputError(f"tests.{key} is {given}; it must be at least {_LEAST[key]}")

@@ -146,7 +146,13 @@ def run_experiment(
     check_settings(out, _settings(experiment, data, seed))
     log = _Log(out, report)
     table = training_table(
-        ds003720.load(data.bids, data.gtzan), data.gtzan, out, log.step, log.say, progress
+        ds003720.load(data.bids, data.gtzan),
+        data.gtzan,
+        out,
+        experiment.rms,
+        log.step,
+        log.say,
+        progress,
     )
     heard = table[table["split"] == "test"].reset_index(drop=True)
     truth = data.bids.parent / "truth.json"

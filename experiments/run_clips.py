@@ -13,7 +13,9 @@ from stimuli.prepare import prepare
 OUTSIDE = "outside"
 
 
-def prepare_heard(presentations: pd.DataFrame, out: Path, progress=None) -> pd.DataFrame:
+def prepare_heard(
+    presentations: pd.DataFrame, out: Path, rms: float, progress=None
+) -> pd.DataFrame:
     """Cut the clips of an experiment (`stimuli.prepare`); the clip table of what was heard.
 
     Raises
@@ -21,7 +23,7 @@ def prepare_heard(presentations: pd.DataFrame, out: Path, progress=None) -> pd.D
     InputError
         A clip cannot be made, or as `stimuli.prepare`.
     """
-    prepared = prepare(presentations, out, progress=progress)
+    prepared = prepare(presentations, out, rms=rms, progress=progress)
     if prepared.problems:
         first, n = prepared.problems[0], len(prepared.problems)
         raise InputError(f"{n} clips cannot be cut, first {first['path']}: {first['what']}")
@@ -68,7 +70,13 @@ def audit_experiment(
 
 
 def training_table(
-    presentations: pd.DataFrame, tracks: Path, out: Path, step: Callable, report, progress=None
+    presentations: pd.DataFrame,
+    tracks: Path,
+    out: Path,
+    rms: float,
+    step: Callable,
+    report,
+    progress=None,
 ) -> pd.DataFrame:
     """Clip table of an experiment: prepared, audited, and beside the music that nobody heard.
 
@@ -80,6 +88,8 @@ def training_table(
         GTZAN's folder.
     out : Path
         Gets ``prepared``, ``audit.json`` and ``clips.csv``, which is read where it is there.
+    rms : float
+        Of the clips.
     step : callable
         Given the name of a step, a context to do it in.
     report, progress : callables
@@ -88,7 +98,7 @@ def training_table(
     path = out / "clips.csv"
     if not path.is_file():
         with step("prepare"):
-            heard = prepare_heard(presentations, out / "prepared", progress)
+            heard = prepare_heard(presentations, out / "prepared", rms, progress)
             report(f"{len(heard)} clips as they were heard")
         with step("audit"):
             outside = gtzan.outside_experiment(gtzan.load(tracks), presentations)
