@@ -9,7 +9,7 @@ from .subject import SubjectStages
 
 
 def summarise_stages(test) -> dict:
-    """A `StageTest` as json_ready numbers, None where a quantity does not exist.
+    """A `StageTest` as plain numbers, None where a quantity does not exist.
 
     Returns
     -------

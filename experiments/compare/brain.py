@@ -11,6 +11,7 @@ from cortexnet.activations import extract
 from experiments.compare.entrants import Entrant
 from experiments.compare.kept import kept
 from experiments.encode import (
+    are_bids,
     array_responses,
     bids_responses,
     bids_subjects,
@@ -40,13 +41,9 @@ def load_responses(
     InputError
         If there is no such file, or an array comes without its rows.
     """
-    if not source.exists():
-        raise InputError(f"{source}: no such file or folder; give --responses")
-    if source.is_dir() and source.suffix != ".zarr":
+    if are_bids([source], samples):
         names = list(subjects) or bids_subjects(source)
         return {name: lambda name=name: bids_responses(source, name) for name in names}
-    if samples is None:
-        raise InputError(f"{source}: an array needs --samples, a table of its rows")
     name = subjects[0] if subjects else "subject"
     return {name: lambda: array_responses([source], samples, targets)}
 
