@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from stimuli.audio import RMS, SAMPLE_RATE
 from stimuli.clips import waveform
@@ -141,7 +142,12 @@ class FeatureCache:
                 return error
             return None
 
-        pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+        # Clips are what is spread over cores: within one, more threads would only wait in line,
+        # and the order of sums would follow the number of cores.
+        before = torch.get_num_threads()
+        pool = ThreadPoolExecutor(
+            workers or os.cpu_count() or 1, initializer=torch.set_num_threads, initargs=(1,)
+        )
         try:
             waiting = []
             for i, wanted in enumerate(pool.map(missing, rows)):
@@ -161,6 +167,7 @@ class FeatureCache:
                     progress(done, len(rows))
         finally:
             pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(before)
         return [{"path": rows[i]["path"], "what": str(problems[i])} for i in sorted(problems)]
 
     def paths(self, clips, augmenter=None) -> list[list[Path]]:

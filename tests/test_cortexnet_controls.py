@@ -63,8 +63,9 @@ def test_permuted_all_moves_fixed_filters_but_not_the_ear_nor_statistics(trained
     after = state(permute_weights(trained, 0, fixed=True))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     weights = {n for n, p in trained.named_parameters() if p.ndim > 1}
-    assert changed == weights | {"a1.fast", "a1.slow", "fields.bank"}
-    for name in ("a1.fast", "fields.bank"):
+    banks = ("a1.fast", "a1.slow", "fields.bank")
+    assert changed == weights | {f"{b}.{part}" for b in banks for part in ("temporal", "spectral")}
+    for name in ("a1.fast.temporal", "fields.bank.spectral"):
         a, b = before[name].flatten(), after[name].flatten()
         assert torch.equal(a.sort().values, b.sort().values)
 

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cortexnet.frontends import (
     Cochleagram,
@@ -15,7 +17,12 @@ from cortexnet.frontends import (
     strf_bank,
 )
 from cortexnet.frontends.gammatone import erb, erb_number, erb_to_hz
-from cortexnet.frontends.modulation import kernels_from, strf_energy
+from cortexnet.frontends.strf import (
+    mean_of_pairs,
+    strf_energy,
+    strf_energy_by_factors,
+    strf_factors,
+)
 from stimuli import InputError
 from stimuli.synthesis import am_noise, am_tone, pure_tone, ripple
 
@@ -102,9 +109,37 @@ def test_strfs_have_no_mean_unit_norm_and_prefer_their_own_ripple():
     t, x = np.arange(400) / frame_rate, np.arange(70) / per_octave
     for rate, scale, direction in tuning:
         image = np.cos(2 * np.pi * (rate * t + direction * scale * x[:, None]))
-        image = torch.from_numpy(image.astype(np.float32))[None, None]
-        energy = strf_energy(image, kernels_from(bank), (1, 1))[0, :, 20:50, 100:].mean((1, 2))
+        image = torch.from_numpy(image.astype(np.float32))[None]
+        fields = torch.from_numpy(np.stack([bank.real, bank.imag]))
+        energy = strf_energy(image, fields)[0, :, 20:50, 100:].mean((1, 2))
         assert tuning[int(energy.argmax())] == (rate, scale, direction)
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 9), st.integers(3, 60),
+    st.sampled_from([(1, 1), (3, 4), (2, 2), (3, 2)]), st.sampled_from([0.1, 0.5]),
+)  # fmt: skip
+def test_energy_by_factors_is_energy_by_whole_fields(batch, n_bands, n_frames, stride, seconds):
+    settings = (4, 8), (0.5, 1), seconds, 1.1, 50.0, 10
+    bank, tuning = strf_bank(*settings)
+    temporal, spectral, same = strf_factors(*settings)
+    x = torch.randn(batch, n_bands, n_frames, generator=torch.manual_seed(n_frames)).double()
+    whole = torch.from_numpy(np.stack([bank.real, bank.imag])).double()
+    slow = strf_energy(x, whole, stride)
+    exact = strf_energy_by_factors(x, *map(torch.from_numpy, (temporal, spectral)), stride)
+    parts = (torch.from_numpy(part).float() for part in (temporal, spectral))
+    fast = strf_energy_by_factors(x.float(), *parts, stride)
+    assert tuning == same
+    torch.testing.assert_close(exact, slow, rtol=1e-6, atol=1e-6)  # the bank is of complex64
+    torch.testing.assert_close(fast.double(), exact, rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(1, 9), st.integers(-2, 1))
+def test_means_of_pairs_leave_the_last_of_an_odd_number_alone(n, axis):
+    x = torch.randn(n, n, generator=torch.manual_seed(n))
+    expected = [x.select(axis, i) if i + 1 == n else (x.select(axis, i) + x.select(axis, i + 1)) / 2
+                for i in range(0, n, 2)]  # fmt: skip
+    torch.testing.assert_close(mean_of_pairs(x, axis), torch.stack(expected, axis))
 
 
 def test_gradients_reach_the_waveform():

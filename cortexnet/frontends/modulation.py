@@ -1,4 +1,4 @@
-"""Spectrotemporal modulation: STRF banks and the modulation-energy baseline."""
+"""Spectrotemporal modulation energy by Fourier filters: the baseline."""
 
 import functools
 
@@ -10,84 +10,6 @@ from torch.nn import functional as F
 
 from cortexnet.frontends.cochleagram import Cochleagram
 from stimuli.errors import InputError
-
-
-def strf_bank(rates, scales, seconds, octaves, frame_rate, bands_per_octave):
-    """Complex spectrotemporal receptive fields: gamma envelope in time, Gaussian in frequency.
-
-    Parameters
-    ----------
-    rates : sequence of float
-        Temporal modulation rates, Hz.
-    scales : sequence of float
-        Spectral modulation scales, cycles/octave. Each rate-scale pair gives two fields, for
-        upward and downward sweeps.
-    seconds, octaves : float
-        Support of every field in time and frequency.
-    frame_rate : float
-        Frames a second of the spectrogram, Hz.
-    bands_per_octave : float
-        Bands an octave of the spectrogram.
-
-    Returns
-    -------
-    bank : ndarray, (n_fields, n_bands, n_frames), complex64
-        Zero mean, unit norm; the last frame is the present (causal correlation kernels).
-    tuning : list of (rate, scale, direction)
-        ``direction`` is +1 where the preferred ripple moves down in frequency, -1 up (the
-        convention of `stimuli.synthesis.ripple`).
-
-    References
-    ----------
-    Chi, Ru & Shamma (2005), J. Acoust. Soc. Am. 118, 887-906.
-    """
-    n_frames = round(seconds * frame_rate)
-    n_bands = round(octaves * bands_per_octave) // 2 * 2 + 1
-    lag = (np.arange(n_frames)[::-1] + 0.5) / frame_rate
-    octave = (np.arange(n_bands) - n_bands // 2) / bands_per_octave
-    gamma = lag**2 * np.exp(-lag * 7 / seconds)
-    gauss = np.exp(-0.5 * (octave / (octaves / 4)) ** 2)
-    envelope = gauss[:, None] * gamma[None]
-    bank, tuning = [], []
-    for rate in rates:
-        for scale in scales:
-            for direction in (1, -1):
-                # A ripple cos(2 pi (rate t + direction scale x)) moves down for direction +1;
-                # at lag s before the present its phase is direction scale x - rate s.
-                phase = rate * lag[None] - direction * scale * octave[:, None]
-                field = envelope * np.exp(2j * np.pi * phase)
-                field -= envelope * (field.sum() / envelope.sum())
-                bank.append(field / np.linalg.norm(field))
-                tuning.append((rate, scale, direction))
-    return np.asarray(bank, np.complex64), tuning
-
-
-def strf_energy(x: Tensor, kernels: Tensor, stride: tuple[int, int]) -> Tensor:
-    """Quadrature energy of complex fields, same padding in frequency and causal in time.
-
-    Parameters
-    ----------
-    x : (batch, 1, band, frame)
-    kernels : (2 n_fields, 1, bands, frames)
-        Real parts, then imaginary parts.
-    stride : (int, int)
-        In frequency and time.
-
-    Returns
-    -------
-    energy : (batch, n_fields, band', frame')
-    """
-    n_bands, n_frames = kernels.shape[-2:]
-    half = n_bands // 2
-    # Replicated edges: a sound that starts is not a modulation of all rates at all frequencies.
-    x = F.pad(x, (n_frames - 1, 0, half, half), mode="replicate")
-    real, imag = F.conv2d(x, kernels, stride=stride).chunk(2, dim=1)
-    return real.square() + imag.square()
-
-
-def kernels_from(bank: np.ndarray) -> Tensor:
-    """Stack a complex bank as real convolution kernels for `strf_energy`."""
-    return torch.from_numpy(np.concatenate([bank.real, bank.imag])[:, None])
 
 
 class ModulationEnergy(nn.Module):

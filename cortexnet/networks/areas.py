@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cortexnet.frontends.modulation import kernels_from, strf_bank, strf_energy
+from cortexnet.frontends.strf import STRFs, mean_of_pairs
 from cortexnet.networks.norm import make_norm
 
 SCALES = (0.25, 0.5, 1, 2, 4)
 FAST_RATES = (16, 32, 64)
 FLOOR = 1e-4  # added to energies, whose typical value is about one, before they are compressed
 EXPONENT = 0.2  # of the compressed energy of the belt
+BLOCK = 8  # sources of the belt's fields at a time: what is between stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,22 @@ class A1(nn.Module):
 
     def __init__(self, frame_rate: float, bands_per_octave: float, windows: Windows, plastic=False):
         super().__init__()
-        fast, fast_tuning = strf_bank(FAST_RATES, SCALES, 0.1, 1.1, frame_rate, bands_per_octave)
-        slow, slow_tuning = strf_bank(
-            windows.slow_rates, SCALES, windows.slow_seconds, 1.1, frame_rate / 4, bands_per_octave
+        self.fast = STRFs(
+            FAST_RATES, SCALES, 0.1, 1.1, frame_rate, bands_per_octave, (3, 4), plastic
         )
-        self.tuning = [*fast_tuning, *slow_tuning]
+        self.slow = STRFs(
+            windows.slow_rates, SCALES, windows.slow_seconds, 1.1, frame_rate / 4, bands_per_octave,
+            (3, 2), plastic,
+        )  # fmt: skip
+        self.tuning = [*self.fast.tuning, *self.slow.tuning]
         self.n_units = len(self.tuning) + 1
-        _keep(self, "fast", fast, plastic)
-        _keep(self, "slow", slow, plastic)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x[:, None, :, : x.shape[-1] // 8 * 8]
-        fast = F.avg_pool2d(strf_energy(x, self.fast, (3, 4)), (1, 2))
-        slow = strf_energy(F.avg_pool2d(x, (1, 4)), self.slow, (3, 2))
-        level = F.avg_pool2d(F.pad(x, (0, 0, 1, 1), mode="replicate"), (3, 8), stride=(3, 8))
+        x = x[..., : x.shape[-1] // 8 * 8]
+        quarter = mean_of_pairs(mean_of_pairs(x, 2), 2)
+        fast, slow = mean_of_pairs(self.fast(x), 3), self.slow(quarter)
+        level = F.pad(mean_of_pairs(quarter, 2)[:, None], (0, 0, 1, 1), mode="replicate")
+        level = F.avg_pool2d(level, (3, 1))
         return torch.log(torch.cat([fast, slow, level.square()], 1) + FLOOR)
 
 
@@ -110,21 +113,26 @@ class BeltFields(nn.Module):
 
     def __init__(self, tuning, bands_per_octave: float, windows: Windows, plastic=False):
         super().__init__()
-        bank, self.tuning = strf_bank(
-            windows.belt_rates, (0.25, 0.5, 1), windows.belt_seconds, 2.1, 25, bands_per_octave
-        )
-        _keep(self, "bank", bank, plastic)
+        self.bank = STRFs(
+            windows.belt_rates, (0.25, 0.5, 1), windows.belt_seconds, 2.1, 25, bands_per_octave,
+            (2, 2), plastic,
+        )  # fmt: skip
+        self.tuning = self.bank.tuning
         self.caudal, self.rostral = _by_sweep(tuning)
         self.n_sources = len(tuning) + 1
         self.n_units = (len(self.caudal) + len(self.rostral) + 2) * len(self.tuning)
 
     def forward(self, a1: Tensor) -> Tensor:
-        x = torch.exp(0.5 * a1)  # the square root of the energy
-        energy = strf_energy(x.flatten(0, 1)[:, None], self.bank, (2, 2))
-        energy = F.avg_pool2d(energy, (2, 1), ceil_mode=True)
-        y = (energy.unflatten(0, x.shape[:2]) + FLOOR).pow(EXPONENT)
+        y = torch.cat([self._compressed(x) for x in a1.flatten(0, 1).split(BLOCK)])
         level = self.n_sources - 1
-        return y[:, [*self.caudal, level, *self.rostral, level]].flatten(1, 2)
+        heard = torch.tensor([*self.caudal, level, *self.rostral, level], device=y.device)
+        y = y.unflatten(0, a1.shape[:2]).permute(0, 3, 2, 1, 4).index_select(3, heard)
+        return y.flatten(3).permute(0, 3, 2, 1)
+
+    def _compressed(self, sources: Tensor) -> Tensor:
+        """Of some sources, ``(source, band, frame, field)``, which is their order in memory."""
+        energy = self.bank(torch.exp(0.5 * sources))  # of the square root of the energy
+        return (mean_of_pairs(energy, 2) + FLOOR).pow(EXPONENT).permute(0, 2, 3, 1)
 
 
 def _by_sweep(tuning) -> tuple[list[int], list[int]]:
@@ -135,15 +143,6 @@ def _by_sweep(tuning) -> tuple[list[int], list[int]]:
     pairs = [both[key] for key in sorted(both)]
     half = -(-len(pairs) // 2)
     return sorted(chain(*pairs[-half:])), sorted(chain(*pairs[:half]))
-
-
-def _keep(module: nn.Module, name: str, bank, plastic: bool) -> None:
-    """Kernels as parameters where they learn, else as a buffer that follows from the settings."""
-    kernels = kernels_from(bank)
-    if plastic:
-        module.register_parameter(name, nn.Parameter(kernels))
-    else:
-        module.register_buffer(name, kernels, persistent=False)
 
 
 class Area(nn.Module):

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from cortexnet.classifiers.svm import RBFReadout
 from cortexnet.frontends.cochleagram import Cochleagram
+from cortexnet.frontends.strf import mean_of_pairs
 from cortexnet.networks.areas import A1, EXPONENT, WINDOWS, Area, BeltFields
 from cortexnet.networks.jitter import random_gain, random_masks
 from cortexnet.networks.norm import FittedNorm
@@ -158,15 +159,16 @@ class CortexNet(nn.Module):
         ``(batch, samples)`` to ``(batch, frame, unit)`` at `fixed_rate`.
         """
         x = self.frontend(waveform) / TYPICAL_SD
-        return (x if self.plastic else self._before_learning(x)).mT
+        return x.mT if self.plastic else self._before_learning(x)
 
     def _before_learning(self, x: Tensor) -> Tensor:
-        """Units of the belt's input, then those of A1, at the rate of the belt."""
+        """Belt's input (band by unit), then A1 (unit by band), at the rate of the belt."""
         a1 = self.a1(x)
-        belt = self._belt_input(x, a1).flatten(1, 2)
+        belt = self._belt_input(x, a1).permute(0, 3, 2, 1).flatten(2)
         # A frame of the belt ends with the first of the two frames of A1 that it spans.
-        slow = F.avg_pool2d(F.pad(a1.exp(), (1, 0, 0, 0), mode="replicate"), (1, 2)).log()
-        return torch.cat([belt, slow.flatten(1, 2)], 1)
+        n = (a1.shape[-1] + 1) // 2 * 2
+        slow = mean_of_pairs(F.pad(a1.exp(), (1, 0, 0, 0), mode="replicate")[..., :n], 3).log()
+        return torch.cat([belt, slow.flatten(1, 2).mT], 2)
 
     def _belt_input(self, x: Tensor, a1: Tensor) -> Tensor:
         """Energy of the fields, and the bypass, ``(batch, unit, band, frame)``."""
@@ -183,22 +185,25 @@ class CortexNet(nn.Module):
 
     def _inputs(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The belt's input ``(batch, unit, band, frame)`` and A1 ``(batch, unit, frame)``."""
-        units = self._before_learning(features.mT) if self.plastic else features.mT
-        belt, a1 = units.tensor_split([self.decoder.blocks[1]], 1)
-        return belt.unflatten(1, (-1, self.n_bands)), a1
+        units = self._before_learning(features.mT) if self.plastic else features
+        belt, a1 = units.tensor_split([self.decoder.blocks[1]], 2)
+        return belt.unflatten(2, (self.n_bands, -1)).permute(0, 3, 2, 1), a1.mT
 
     def _states(self, x: Tensor) -> dict[str, list[Tensor]]:
-        """Activity of the belt's input and of every area that learns at every step."""
-        vary = self.training and self.jitter > 0
-        if vary:
-            x = x * random_gain(len(x), 0.15 * EXPONENT * self.jitter).to(x)
-        x = self.belt_norm(x)
-        heard = x
-        if vary:
-            masks = random_masks(len(x), x.shape[2], x.shape[3], self.jitter).to(x)
-            heard = F.dropout2d(x * masks, 0.1 * min(self.jitter, 1), inplace=True)
-        run = self._step_together if self.unroll == "time" else self._step_in_turn
-        return {"fields": [x], **run(heard)}
+        """Activity of every area that learns at every step, from the belt's input."""
+        # Units next to each other in memory: convolutions are faster so.
+        return self._learned(self._heard(x.contiguous(memory_format=torch.channels_last)))
+
+    def _heard(self, x: Tensor) -> Tensor:
+        """The belt's input z-scored, and in training varied."""
+        if not (self.training and self.jitter > 0):
+            return self.belt_norm(x)
+        x = self.belt_norm(x, random_gain(len(x), 0.15 * EXPONENT * self.jitter).to(x))
+        x = x.mul_(random_masks(len(x), x.shape[2], x.shape[3], self.jitter).to(x))
+        return F.dropout2d(x, 0.1 * min(self.jitter, 1), inplace=True)
+
+    def _learned(self, x: Tensor) -> dict[str, list[Tensor]]:
+        return (self._step_together if self.unroll == "time" else self._step_in_turn)(x)
 
     def _to_t23(self, parabelt: Tensor) -> Tensor:
         return F.avg_pool2d(parabelt, (1, 2), ceil_mode=True)
@@ -234,7 +239,8 @@ class CortexNet(nn.Module):
         """Every area and the belt's fields at every step, ``(batch, unit, band, frame)``."""
         x = self.frontend(waveform) / TYPICAL_SD
         a1 = self.a1(x)
-        return {"A1": [a1], **self._states(self._belt_input(x, a1))}
+        fields = self.belt_norm(self._belt_input(x, a1))
+        return {"A1": [a1], "fields": [fields], **self._learned(fields)}
 
     def _moments(self, states: dict[str, list[Tensor]]) -> Tensor:
         moments = []

@@ -54,13 +54,15 @@ def make_optimizer(parameters, recipe: Recipe) -> torch.optim.Optimizer:
     """Optimiser of a recipe over the parameters that require gradients."""
     moved = [p for p in parameters if p.requires_grad]
     common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(moved, momentum=0.9, nesterov=True, **common)
     kinds = {
-        "adamw": torch.optim.AdamW, "adam": torch.optim.Adam,
-        "rmsprop": torch.optim.RMSprop, "lion": Lion,
-    }  # fmt: skip
-    return kinds[recipe.optimizer](moved, **common)
+        "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
+        "adam": (torch.optim.Adam, {"fused": True}),
+        "adamw": (torch.optim.AdamW, {"fused": True}),
+        "rmsprop": (torch.optim.RMSprop, {}),
+        "lion": (Lion, {}),
+    }
+    kind, options = kinds[recipe.optimizer]
+    return kind(moved, **common, **options)
 
 
 def make_schedule(optimizer, recipe: Recipe, steps: int):
