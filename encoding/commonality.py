@@ -20,7 +20,7 @@ import xarray as xr
 
 from .blocks import CROSSED, Resamples, add_regions, factor_regions, in_batches, interval, spread
 from .errors import InputError
-from .heldout import plan_folds, predict_jointly
+from .heldout import fold_designs, plan_folds, predict_jointly
 
 _ALL_SUBSETS = 4  # spaces up to which every joint model is fitted
 _BATCH = 256
@@ -81,6 +81,7 @@ def variance_partition(
     alphas: np.ndarray | None = None,
     *,
     regions=None,
+    shared: bool = True,
     n_candidates: int = 50,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -102,6 +103,9 @@ def variance_partition(
         () for none.
     alphas : (n_alphas,), optional
     regions : (n_targets,) names, optional
+    shared : bool
+        Fit all subsets, for the parts that spaces share; without, every space alone, all of them
+        and all but each.
     n_candidates : int, see `BandedRidgeCV`
     n_resamples, seed : int
     n_jobs : int, optional
@@ -115,7 +119,8 @@ def variance_partition(
         unique (space, target): R2(all) - R2(all without the space).
         part (part, target): `partition` of R2(all) - R2(baseline).
         Each of the latter three as mean over regions (region_*), and with 95 % bootstrap
-        intervals (*_interval). All subsets are fitted for up to four spaces beside the baseline.
+        intervals (*_interval). With `shared` all subsets are fitted for up to four spaces beside
+        the baseline.
 
     Raises
     ------
@@ -126,14 +131,15 @@ def variance_partition(
     plan = plan_folds(runs, delays=delays)
     codes, names = factor_regions(regions, Y.shape[1])
     responses = plan.responses(Y)
-    subsets = [(), *_models(spaces)]
+    subsets = [(), *_models(spaces, shared)]
     if not baseline:
         subsets = subsets[1:]
+    designs = {name: fold_designs(features[name], plan, delays) for name in (*baseline, *spaces)}
     predictions = {}
     for subset in subsets:
-        chosen = {name: features[name] for name in (*baseline, *subset)}
+        chosen = [designs[name] for name in (*baseline, *subset)]
         predictions[subset] = predict_jointly(
-            chosen, Y, plan, delays, alphas, n_candidates=n_candidates, seed=seed
+            chosen, Y, plan, alphas, n_candidates=n_candidates, seed=seed
         )
 
     resamples = Resamples(
@@ -212,9 +218,9 @@ def _measures(r2: Mapping[tuple, np.ndarray], spaces) -> dict[str, np.ndarray]:
     return {"beyond": np.stack(beyond), "unique": np.stack(unique), "part": parts.to_numpy()}
 
 
-def _models(spaces) -> list[tuple[str, ...]]:
+def _models(spaces, shared) -> list[tuple[str, ...]]:
     """Subsets of spaces to fit, the empty one left out."""
-    if len(spaces) <= _ALL_SUBSETS:
+    if len(spaces) <= (_ALL_SUBSETS if shared else 2):
         return _subsets(spaces)
     without = [tuple(n for n in spaces if n != s) for s in spaces]
     return [*((s,) for s in spaces), *without, tuple(spaces)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -154,11 +155,58 @@ def leave_one_out(labels, rows=None) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(rows[labels[rows] != g], rows[labels[rows] == g]) for g in pd.unique(labels[rows])]
 
 
+def compact(X: np.ndarray) -> np.ndarray:
+    """Features with the same inner products between rows, in no more columns than rows.
+
+    Ridge of one penalty sees features through these inner products alone.
+
+    Parameters
+    ----------
+    X : (n_rows, n_features), centred and scaled
+
+    Returns
+    -------
+    (n_rows, min(n_rows, n_features)) of the dtype of X
+    """
+    if X.shape[1] <= len(X):
+        return X
+    return np.linalg.qr(X.T.astype(np.float64), mode="r").T.astype(X.dtype)
+
+
+class Space(NamedTuple):
+    """Design of a feature space in one fold, and how many columns it had before `compact`."""
+
+    design: np.ndarray
+    n_features: int
+
+
+def fold_designs(X: np.ndarray, plan: Plan, delays: Sequence[int]) -> list[Space]:
+    """Delayed features of a space as each fold of a plan has them, standardised on its training.
+
+    Parameters
+    ----------
+    X : (n_rows, n_units), not delayed
+    plan : Plan
+    delays : volumes
+
+    Returns
+    -------
+    list of Space
+        With (n_rows, at most n_rows) designs.
+    """
+    designs = []
+    for train, _ in plan.folds:
+        # Before a run's start features are at their mean, not at an arbitrary zero.
+        design = delay(X - X[train].mean(0), plan.runs, delays)
+        mean, scale = unit_trace(design[train])
+        designs.append(Space(compact((design - mean) / scale), design.shape[1]))
+    return designs
+
+
 def predict_jointly(
-    features: Mapping[str, np.ndarray],
+    designs: Sequence[Sequence[Space]],
     Y: np.ndarray,
     plan: Plan,
-    delays: Sequence[int],
     alphas: np.ndarray | None = None,
     *,
     n_candidates: int = 50,
@@ -168,10 +216,9 @@ def predict_jointly(
 
     Parameters
     ----------
-    features : {space: (n_rows, n_units)}, not delayed
+    designs : a sequence for each space, see `fold_designs`
     Y : (n_rows, n_targets)
     plan : Plan
-    delays : volumes
     alphas, n_candidates, seed : see `BandedRidgeCV`
 
     Returns
@@ -180,16 +227,10 @@ def predict_jointly(
     """
     alphas = kfold.ALPHAS if alphas is None else np.asarray(alphas, float)
     out = np.empty((len(plan.rows), Y.shape[1]), np.float32)
-    for train, held in plan.folds:
-        designs, bands = [], []
-        for number, X in enumerate(features.values()):
-            # Before a run's start features are at their mean, not at an arbitrary zero.
-            design = delay(X - X[train].mean(0), plan.runs, delays)
-            mean, scale = unit_trace(design[train])
-            designs.append((design - mean) / scale)
-            bands.append(np.full(design.shape[1], number))
-        design, bands = np.concatenate(designs, 1), np.concatenate(bands)
-        weights = banded.candidate_weights(np.bincount(bands), n_candidates, seed)
+    for (train, held), *parts in zip(plan.folds, *designs, strict=True):
+        design = np.concatenate([part.design for part in parts], 1)
+        bands = np.repeat(np.arange(len(parts)), [part.design.shape[1] for part in parts])
+        weights = banded.candidate_weights([p.n_features for p in parts], n_candidates, seed)
         known = np.asarray(Y[train])
         splits = keep_apart(leave_one_out(plan.groups[train]), plan.heard[train])
         candidate, alpha, _ = banded.search(design[train], known, bands, weights, alphas, splits)

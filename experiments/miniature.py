@@ -38,7 +38,12 @@ def reference_network(clips: pd.DataFrame) -> nn.Module:
     return untrained(REFERENCE, lambda rate: Sounds(clips, rate), REFERENCE_SEED)
 
 
-def write_miniature(out: Path, layout: str | Layout = "small", seed: int = 0) -> dict:
+def write_miniature(
+    out: Path,
+    layout: str | Layout = "small",
+    seed: int = 0,
+    planted: dict[str, str | None] = PLANTED,
+) -> dict:
     """Write sounds, events, orders, functional images, region labels and the truth.
 
     Parameters
@@ -47,6 +52,8 @@ def write_miniature(out: Path, layout: str | Layout = "small", seed: int = 0) ->
         New or empty folder; appears whole or not at all.
     layout : {"small", "full"} or Layout
     seed : int
+    planted : {region: area of the reference network, or None}
+        What each region follows; noise with None.
 
     Returns
     -------
@@ -60,7 +67,7 @@ def write_miniature(out: Path, layout: str | Layout = "small", seed: int = 0) ->
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         write_sounds_and_events(partial, seed=seed, layout=layout)
-        truth = _write_responses(partial, seed)
+        truth = _write_responses(partial, seed, planted)
         write_json(partial / "truth.json", truth)
         if out.exists():
             out.rmdir()
@@ -86,7 +93,7 @@ def training_clips(source: Path) -> pd.DataFrame:
     return read_clips(source)
 
 
-def _write_responses(root: Path, seed: int) -> dict:
+def _write_responses(root: Path, seed: int, planted: dict) -> dict:
     presentations = ds003720.load(root / "bids", root)
     clips = ds003720.unique_clips(presentations)
     model = reference_network(clips)
@@ -99,13 +106,13 @@ def _write_responses(root: Path, seed: int) -> dict:
     truth = {}
     for number, subject in enumerate(sorted(p.name for p in (root / "bids").glob("sub-*"))):
         responses, truth = encoding.simulate(
-            features, samples, PLANTED, VOXELS, SNR, seed=seed * 1000 + number
+            features, samples, planted, VOXELS, SNR, seed=seed * 1000 + number
         )
         _write_images(root / "bids", subject, responses)
     return {
         "regions": {
             region: {"model": "reference", "stage": stage, "snr": SNR[region]}
-            for region, stage in PLANTED.items()
+            for region, stage in planted.items()
         },
         "reference": {
             "model": REFERENCE,

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from encoding import InputError, fit_layers
 from encoding.commonality import partition, variance_partition
-from encoding.heldout import plan_folds, predict_jointly
+from encoding.heldout import compact, fold_designs, plan_folds, predict_jointly
 
 pytestmark = pytest.mark.filterwarnings("ignore::encoding.RidgeEdgeWarning")
 ALPHAS = np.logspace(-2, 4, 5)
@@ -93,6 +93,35 @@ def test_orthogonal_spaces_explain_their_own_part_beyond_the_baseline():
     assert np.all((low <= by_region) & (by_region <= high))
 
 
+def test_wide_spaces_are_fitted_by_their_inner_products(monkeypatch):
+    X, runs, targets = problem(3, n_runs=4, length=25)
+    mix = np.random.default_rng(5).standard_normal((8, 240))
+    wide = [X["base"] @ mix + 0.1 * np.random.default_rng(6).standard_normal((100, 240)),
+            X["a"] @ mix[::-1]]  # fmt: skip
+    assert compact(wide[0]).shape == (100, 100) and compact(X["a"]) is X["a"]
+    Y, plan = targets("base", "a"), plan_folds(runs, delays=(0, 1))
+    fast = [fold_designs(x, plan, (0, 1)) for x in wide]
+    assert {(one.design.shape, one.n_features) for folds in fast for one in folds} == {
+        ((100, 100), 480)
+    }
+    monkeypatch.setattr("encoding.heldout.compact", lambda design: design)
+    slow = [fold_designs(x, plan, (0, 1)) for x in wide]
+    predicted = [predict_jointly(x, Y, plan, n_candidates=4, seed=0) for x in (fast, slow)]
+    np.testing.assert_allclose(*predicted, rtol=1e-3, atol=1e-4)
+
+
+def test_only_what_is_unique_can_be_asked_for():
+    X, runs, targets = problem(2, n_runs=4, length=40)
+    for name in ("c", "d"):
+        X[name] = np.random.default_rng(ord(name)).standard_normal(X["a"].shape)
+    Y = targets("a", "b", k=4)
+    full = variance_partition(X, Y, runs, (0, 1), ("base",), **QUICK)
+    few = variance_partition(X, Y, runs, (0, 1), ("base",), shared=False, **QUICK)
+    assert (full.sizes["model"], few.sizes["model"]) == (16, 10)
+    assert set(few["part_name"].values) == {"a", "b", "c", "d", "shared"}
+    np.testing.assert_array_equal(few["unique"], full["unique"])
+
+
 def test_a_space_given_twice_is_shared_and_unique_to_none():
     X, runs, targets = problem(1)
     X["copy"] = X["a"].copy()
@@ -156,7 +185,9 @@ def test_intervals_come_from_the_same_clips_for_all_models():
     plan = plan_folds(runs)
     y = plan.average(Y[plan.rows]).astype(float)
     p = [
-        predict_jointly({n: X[n] for n in names}, Y, plan, (0,), ALPHAS, n_candidates=4)
+        predict_jointly(
+            [fold_designs(X[n], plan, (0,)) for n in names], Y, plan, ALPHAS, n_candidates=4
+        )
         for names in (("base",), ("base", "a"))
     ]
 

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it refuses, what it leaves behind."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
@@ -17,7 +18,7 @@ import xarray as xr
 
 from experiments.cli import main
 from experiments.demo import run_demo
-from experiments.miniature import clip_table
+from experiments.experiment import read_experiment
 from stimuli import load_clips
 from stimuli.miniature import Layout
 
@@ -165,13 +166,20 @@ TINY = Layout(
 @pytest.fixture(scope="module")
 def tiny_demo(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo") / "out"
-    page = run_demo(out, TINY, epochs=1, report=lambda line: None)
-    return out, page
+    shipped = read_experiment("miniature")
+    quick = dataclasses.replace(
+        shipped,
+        training={name: {"epochs": 1, "batch_size": 8} for name in shipped.training},
+        controls=dict.fromkeys(shipped.controls, 1),
+        tests={"permutations": 100, "resamples": 100, "shuffles": 2},
+    )
+    return out, run_demo(out, TINY, experiment=quick, report=lambda line: None)
 
 
 @pytest.mark.slow
 def test_demo_runs_end_to_end_and_recovers_the_planted_core(tiny_demo):
-    out, page = tiny_demo
+    out, result = tiny_demo
+    page = Path(result["report"])
     html = page.read_text(encoding="utf-8")
     assert page.name == "report.html" and "<svg" in html and "http-equiv" in html
     for model in ("cortexnet_z", "cnn2d_4l", "scattering_svm"):
@@ -188,7 +196,7 @@ def test_demo_runs_end_to_end_and_recovers_the_planted_core(tiny_demo):
 @pytest.mark.slow
 def test_no_track_of_the_scanner_is_trained_on(tiny_demo):
     out, _ = tiny_demo
-    table = clip_table(out / "miniature")
+    table = load_clips(out / "clips.csv")
     sides = table.groupby("group")["split"].agg(set)
     assert all(len(side) == 1 for side in sides)
     for model in ("cortexnet_z", "scattering_svm"):

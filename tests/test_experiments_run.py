@@ -77,6 +77,20 @@ def test_the_steps_are_done_in_order_and_leave_their_results(finished):
 
 
 @pytest.mark.slow
+def test_no_hierarchy_is_read_into_regions_that_share_one_stage(tmp_path):
+    same = {"core": "belt", "belt": "belt", "parabelt": "belt", "T2T3": "belt", "control": None}
+    write_miniature(tmp_path / "mini", LAYOUT, seed=1, planted=same)
+    recipe = make_experiment(SMALL)
+    data = find_data(recipe, tmp_path / "mini" / "genres", tmp_path / "mini" / "bids")
+    result = run_experiment(recipe, data, tmp_path / "out")
+    assert not result["verdict"]["supported"]
+    stages = json.loads((tmp_path / "out" / "stages" / "stages.json").read_text())
+    assert "no evidence" in stages["verdict"]["sentence"].lower()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert stages["verdict"]["sentence"][1:] in page
+
+
+@pytest.mark.slow
 def test_nothing_heard_is_trained_on(finished):
     _, _, out, _, _ = finished
     table = pd.read_csv(out / "clips.csv", keep_default_na=False)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.commands.options import Seed, say
+from experiments.commands.options import Seed, progress_bar, say
 
 app = typer.Typer()
 
@@ -22,7 +22,11 @@ def demo(
 
     out.mkdir(parents=True, exist_ok=True)
     write_provenance(out, {"out": out, "full": full, "seed": seed})
-    print(run_demo(out, "full" if full else "small", seed, report=say))
+    result = run_demo(
+        out, "full" if full else "small", seed, report=say, progress=progress_bar("clip")
+    )
+    print(result["verdict"]["sentence"])
+    print(result["report"])
 
 
 @app.command(epilog="Example: cortexnet report demo-results")

@@ -100,8 +100,9 @@ def _subject(entrants, subject, responses, out, seed, report) -> dict:
     named = np.flatnonzero(region != "")
     named = named if len(named) else np.arange(len(region))
     parts = encoding.variance_partition(
-        spaces, responses.data[:, named], samples, baseline=(), regions=region[named], seed=seed
-    )
+        spaces, responses.data[:, named], samples, baseline=(), regions=region[named],
+        shared=False, seed=seed,
+    )  # fmt: skip
     unique, ends = parts["region_unique"], parts["region_unique_interval"]
     alone = parts["beyond"].groupby("target_region").mean()
     rows = []
