@@ -305,7 +305,8 @@ def _score(data, models, names, subjects, method, settings) -> tuple[dict, list]
     rows = {
         name: {
             "mean": drawn.scores[k],
-            "interval": drawn.interval[k].tolist(),
+            # No similarity lies beyond; an interval over two subjects would.
+            "interval": drawn.interval[k].clip(-1, 1).tolist(),
             "n": len(subjects),
             "ceiling": bounds,
             "p": tested.p[k],

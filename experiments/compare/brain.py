@@ -21,6 +21,8 @@ from experiments.encode import (
 from experiments.report.parse import read_json
 from stimuli import InputError
 
+CANDIDATES = 20  # mixtures of spaces tried for a target: there are as many spaces as models
+
 
 def load_responses(
     source: Path, subjects: Sequence[str] = (), samples: Path | None = None, targets=None
@@ -101,7 +103,7 @@ def _subject(entrants, subject, responses, out, seed, report) -> dict:
     named = named if len(named) else np.arange(len(region))
     parts = encoding.variance_partition(
         spaces, responses.data[:, named], samples, baseline=(), regions=region[named],
-        shared=False, seed=seed,
+        shared=False, n_candidates=CANDIDATES, seed=seed,
     )  # fmt: skip
     unique, ends = parts["region_unique"], parts["region_unique_interval"]
     alone = parts["beyond"].groupby("target_region").mean()
