@@ -111,10 +111,10 @@ def test_wide_spaces_are_fitted_by_their_inner_products(monkeypatch):
 
 
 def test_only_what_is_unique_can_be_asked_for():
-    X, runs, targets = problem(2, n_runs=4, length=40)
+    X, runs, targets = problem(2, n_runs=3, length=30)
     for name in ("c", "d"):
         X[name] = np.random.default_rng(ord(name)).standard_normal(X["a"].shape)
-    Y = targets("a", "b", k=4)
+    Y = targets("a", "b", k=2)
     full = variance_partition(X, Y, runs, (0, 1), ("base",), **QUICK)
     few = variance_partition(X, Y, runs, (0, 1), ("base",), shared=False, **QUICK)
     assert (full.sizes["model"], few.sizes["model"]) == (16, 10)
