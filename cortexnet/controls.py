@@ -30,7 +30,7 @@ class Control:
 
     ``random``: weights drawn anew, as at the start of training; fixed stages stay.
     ``permuted``: the values of each trained weight tensor permuted within it; fixed stages stay.
-    ``permuted-all``: those of fixed filter banks after the front-end too.
+    ``permuted-all``: those of fixed filter banks after the front-end too, or of their factors.
     """
 
     kind: str

@@ -18,11 +18,11 @@ from cortexnet.frontends import (
 )
 from cortexnet.frontends.gammatone import erb, erb_number, erb_to_hz
 from cortexnet.frontends.strf import (
-    mean_of_pairs,
     strf_energy,
     strf_energy_by_factors,
     strf_factors,
 )
+from cortexnet.networks.areas import mean_of_pairs
 from stimuli import InputError
 from stimuli.synthesis import am_noise, am_tone, pure_tone, ripple
 

@@ -33,19 +33,20 @@ def strf_factors(rates, scales, seconds, octaves, frame_rate, bands_per_octave):
     gauss = np.exp(-0.5 * (octave / (octaves / 4)) ** 2)
     # A ripple cos(2 pi (rate t + direction scale x)) moves down for direction +1; at lag s before
     # the present its phase is direction scale x - rate s.
-    tuning = [(rate, scale, d) for rate in rates for scale in scales for d in (1, -1)]
+    sweeps = [(scale, direction) for scale in scales for direction in (1, -1)]
     temporal, spectral = [], []
     for rate in rates:
         in_time = gamma * np.exp(2j * np.pi * rate * lag)
         temporal.append([in_time.real, in_time.imag, gamma])
         parts = []
-        for scale, direction in ((scale, d) for scale in scales for d in (1, -1)):
+        for scale, direction in sweeps:
             along = gauss * np.exp(-2j * np.pi * direction * scale * octave)
             mean = along.sum() * in_time.sum() / (gauss.sum() * gamma.sum())
             weights = np.stack([along, 1j * along, -mean * gauss])
             weights /= np.linalg.norm(np.einsum("pb,pf->bf", weights, temporal[-1]))
             parts.append([weights.real, weights.imag])
         spectral.append(np.swapaxes(parts, 0, 1))
+    tuning = [(rate, *sweep) for rate in rates for sweep in sweeps]
     return np.asarray(temporal), np.asarray(spectral), tuning
 
 
@@ -177,12 +178,3 @@ class STRFs(nn.Module):
         if self.plastic:
             return strf_energy(x, self.bank, self.stride)
         return strf_energy_by_factors(x, self.temporal, self.spectral, self.stride)
-
-
-def mean_of_pairs(x: Tensor, axis: int) -> Tensor:
-    """Means of neighbours along an axis; of an odd number the last stands alone."""
-    n = x.shape[axis]
-    pairs = x.narrow(axis, 0, n // 2 * 2).unflatten(axis, (-1, 2))
-    axis %= x.ndim
-    means = 0.5 * (pairs.select(axis + 1, 0) + pairs.select(axis + 1, 1))
-    return torch.cat([means, x.narrow(axis, n - 1, 1)], axis) if n % 2 else means

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cortexnet.frontends.strf import STRFs, mean_of_pairs
+from cortexnet.frontends.strf import STRFs
 from cortexnet.networks.norm import make_norm
 
 SCALES = (0.25, 0.5, 1, 2, 4)
@@ -36,6 +36,15 @@ WINDOWS = {
     "wide": Windows((2, 4, 8), 0.5, (1.5, 3, 6), 0.8, 5, 3, 9),
     "strict": Windows((4, 8), 0.1, (3, 6), 0.2, 4, 3, 13),
 }
+
+
+def mean_of_pairs(x: Tensor, axis: int) -> Tensor:
+    """Means of neighbours along an axis; of an odd number the last stands alone."""
+    axis %= x.ndim
+    n = x.shape[axis]
+    first, second = x.narrow(axis, 0, n // 2 * 2).unflatten(axis, (-1, 2)).unbind(axis + 1)
+    means = 0.5 * (first + second)
+    return torch.cat([means, x.narrow(axis, n - 1, 1)], axis) if n % 2 else means
 
 
 class A1(nn.Module):

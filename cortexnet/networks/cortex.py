@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from cortexnet.classifiers.svm import RBFReadout
 from cortexnet.frontends.cochleagram import Cochleagram
-from cortexnet.frontends.strf import mean_of_pairs
-from cortexnet.networks.areas import A1, EXPONENT, WINDOWS, Area, BeltFields
+from cortexnet.networks.areas import A1, EXPONENT, WINDOWS, Area, BeltFields, mean_of_pairs
 from cortexnet.networks.jitter import random_gain, random_masks
 from cortexnet.networks.norm import FittedNorm
 from cortexnet.registry import register_model
@@ -206,7 +205,7 @@ class CortexNet(nn.Module):
         return (self._step_together if self.unroll == "time" else self._step_in_turn)(x)
 
     def _to_t23(self, parabelt: Tensor) -> Tensor:
-        return F.avg_pool2d(parabelt, (1, 2), ceil_mode=True)
+        return mean_of_pairs(parabelt, 3)
 
     def _with_context(self, states: list[Tensor]) -> list[Tensor]:
         return [x + self.context(x)[0] for x in states]
