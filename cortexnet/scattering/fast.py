@@ -71,15 +71,13 @@ def _scatter_together(signals, plan: Plan) -> np.ndarray:
     n_lowpass = plan.average.n_bins
     out[:, 0] = plan.average(spectrum[:, :n_lowpass]) / plan.geometry.period
     mirrored = _mirrored(spectrum, plan)
-    moduli = []
-    for level in plan.levels:
-        modulus = _first_moduli(mirrored, level, plan)
-        averaged = plan.average(modulus[:, :, :n_lowpass])
+    for number, level in enumerate(plan.levels):
+        moduli = _first_moduli(mirrored, level, plan)
+        averaged = plan.average(moduli[:, :, :n_lowpass])
         out[:, 1 + level.first : 1 + level.first + level.count] = averaged.transpose(1, 0, 2)
-        moduli.append(modulus)
-    for band in plan.second_bands:
-        for modulus, rows in zip(moduli, band.rows, strict=False):
-            out[:, rows] = _second_frames(modulus, band, plan)
+        for band in plan.second_bands:
+            if number < len(band.rows):
+                out[:, band.rows[number]] = _second_frames(moduli, band, plan)
     return np.ldexp(out, exponent[:, None, None])
 
 
@@ -102,7 +100,7 @@ def _first_moduli(mirrored, level: Level, plan: Plan) -> np.ndarray:
     moduli = np.empty((level.count, n_clips, level.length), plan.dtype)
     for group in level.groups:
         members = slice(group.start, group.start + len(group.bands))
-        together = max(2, CHUNK // (group.size * len(group.bands)))
+        together = max(ROWS, CHUNK // (group.size * len(group.bands)))
         for start in range(0, n_clips, together):
             clips = slice(start, start + together)
             spectrum = _group_moduli(mirrored[clips], group, plan)[..., : level.length]
@@ -140,10 +138,10 @@ def _dense_modulus(mirrored, band: DenseBand, level: Level, plan: Plan) -> np.nd
     return spectrum * plan.dtype.type(level.scale / period)
 
 
-def _second_frames(modulus, band: SecondBand, plan: Plan) -> np.ndarray:
+def _second_frames(moduli, band: SecondBand, plan: Plan) -> np.ndarray:
     """Averaged second-order moduli of a level: (n_clips, n_bands, n_frames)."""
-    n_bands, n_clips, length = modulus.shape
-    spectra = modulus.reshape(-1, length)
+    n_bands, n_clips, length = moduli.shape
+    spectra = moduli.reshape(-1, length)
     lowpass = band.lowpass
     moments = np.empty((len(spectra), 2 * lowpass.n_blocks), plan.dtype)
     together = max(ROWS, CHUNK // band.size)
