@@ -1,14 +1,19 @@
 """The report in a real browser: it opens, sorts, plays, downloads, fits, and can be used by all."""
 
+import base64
 import csv
 import importlib.resources
+import io
 import json
 import sys
+import time
 
 import chromium
 import numpy as np
 import pytest
+from PIL import Image
 from rsa_results import write_rsa
+from stage_results import write_stages
 from test_experiments_report import GENRES, write_classifier, write_subject
 from test_experiments_report_retrieval import clip, found
 
@@ -30,6 +35,7 @@ def page(tmp_path_factory):
         write_classifier(folder / "runs" / model, model, right, rng, GENRES)
     write_subject(folder, "sub-001", rng)
     write_rsa(folder / "rsa")
+    write_stages(folder)
     (folder / "search").mkdir()
     found(folder / "search", [clip(folder, "a")])
     return build_report(folder)
@@ -63,7 +69,7 @@ def test_every_figure_is_drawn_with_its_caption_and_command(wide):
         parts: f.querySelectorAll("svg path, svg image").length,
         caption: f.querySelector("figcaption").firstChild.textContent.trim(),
         command: f.querySelector("pre").textContent}))""")
-    assert len(figures) == 1 + 2 + 1 + 2 + 8
+    assert len(figures) == 1 + 2 + 1 + 2 + 8 + 4
     for figure in figures:
         assert figure["size"] > 150 and figure["parts"] > 2 and figure["caption"]
         assert "cortexnet report " in figure["command"]
@@ -103,6 +109,24 @@ def test_sounds_play(wide):
     assert told[0] >= 1 and 1.4 < told[1] < 1.8  # a tone of 1.5 s, and MP3's padding
 
 
+def test_the_surface_shows_its_stages_once_it_is_opened(wide):
+    pytest.importorskip("plotly", reason="plotly: pip install 'auditory-cortexnet[interactive]'")
+    wide.evaluate("""(frame => { frame.closest("details").open = true; frame.scrollIntoView() })
+        (document.querySelector("iframe"))""")
+    end = time.monotonic() + chromium.PATIENCE
+    yellow = 0  # of the last stage
+    while yellow < 100 and time.monotonic() < end:
+        told = wide.call("Page.captureScreenshot", format="png")
+        picture = Image.open(io.BytesIO(base64.b64decode(told["data"]))).convert("RGB")
+        red, green, blue = np.asarray(picture, int).transpose(2, 0, 1)
+        yellow = int(((red > 180) & (green > 150) & (blue < 90)).sum())
+    assert yellow >= 100
+    faults = [
+        e for e in wide.events if e["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")
+    ]
+    assert not faults
+
+
 def test_a_telephone_needs_no_sideways_scroll(tab, page):
     tab.open(page, 390, 844)
     assert tab.evaluate("innerWidth") == 390
@@ -115,7 +139,7 @@ def test_no_serious_fault_of_accessibility(tab, page, width):
     tab.open(page, width)
     tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     tab.evaluate((importlib.resources.files(axe) / "axe.min.js").read_text("utf-8") + "\n0")
-    faults = tab.evaluate("""axe.run({resultTypes: ["violations"]}).then(r => r.violations
+    faults = tab.evaluate("""axe.run({resultTypes: ["violations"], iframes: false}).then(r => r.violations
         .filter(v => ["serious", "critical"].includes(v.impact))
         .map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200)]))""")
     assert faults == []

@@ -1,6 +1,6 @@
 """Where targets lie: regions of auditory cortex, atlases of any kind, distance from core."""
 
-from .atlas import hcp_mmp1, hcp_surface, label_targets
+from .atlas import hcp_mmp1, hcp_sulci, hcp_surface, label_targets
 from .distance import distance_from, geodesic_distance, read_surface
 from .labels import Regions, assign_regions
 from .table import Region, read_region_table
@@ -12,6 +12,7 @@ __all__ = [
     "distance_from",
     "geodesic_distance",
     "hcp_mmp1",
+    "hcp_sulci",
     "hcp_surface",
     "label_targets",
     "read_region_table",

