@@ -9,7 +9,7 @@ from experiments.stages import run_stages
 
 
 def write_stages(folder, n_vertices=10242):
-    """Write the tested stages of two subjects with a planted order; the maps are drawn at random."""
+    """Write the tested stages of two subjects with a planted order; maps are random."""
     planted = dict(zip(REGIONS, STAGES, strict=True))
     simulated = simulate_scores(planted, SNR, n_voxels=4, n_controls=1, n_train=120, seed=1)
     for name in list(simulated)[:2]:

@@ -86,13 +86,8 @@ def stage_map(
 
     counts = [sum(int((m == k + 1).sum()) for m in maps.values()) for k in range(len(stages))]
     shares = ", ".join(f"{s} {n}" for s, n in zip(stages, counts, strict=True))
-    return Picture(
-        paint,
-        8.2,
-        5.6,
-        name,
-        f"Best stage on the surface of {space}, {subject}; vertices: {shares}",
-    )
+    told = f"Best stage on the surface of {space}, {subject}; vertices: {shares}"
+    return Picture(paint, 8.2, 5.6, name, told)
 
 
 def stage_colours(n_stages: int) -> np.ndarray:
@@ -129,7 +124,7 @@ def _mesh(space: str, kind: str, side: str) -> tuple[np.ndarray, np.ndarray]:
 def _draw(axes, triangles, faces, values, colours, space, side, label, left, middle) -> float:
     """Paint triangles from ``left`` on, around the height ``middle``; where the next may begin."""
     x, y = triangles[..., 0], triangles[..., 1]
-    triangles = triangles + [left - x.min(), middle - (y.max() + y.min()) / 2]
+    triangles = triangles + np.array([left - x.min(), middle - (y.max() + y.min()) / 2])
     # Of a triangle, the middle of three values; without two there is none.
     value = np.sort(values[faces], 1)[:, 1]
     known = ~np.isnan(value)
