@@ -3,11 +3,11 @@
 python -P benchmarks/encoding.py [dual primal long nested sklearn] [--threads 1] [--targets 5000]
 
 Prints one JSON line a case. Ours and the peer's runs alternate and the fastest of each counts
-(--repeats); max_error and same_alpha are against the peer in float64, peer_same_alpha is how often
-the peer in float32 agrees with itself in float64. "nested" times the peer on --outer of its outer
-folds and scales up. "sklearn" is the loop that scikit-learn leaves to its users where every target
-has an alpha of its own by run: GridSearchCV over Ridge, a fit a target, alpha and run, at a size
-that it finishes.
+(--repeats); max_error (of scores) and same_alpha are against the peer in float64 ("nested": as it
+runs), peer_same_alpha is how often the peer in float32 agrees with itself in float64. "nested"
+times the peer on --outer of its outer folds and scales up. "sklearn" is the loop that scikit-learn
+leaves to its users where every target has an alpha of its own by run: GridSearchCV over Ridge, a
+fit a target, alpha and run, at a size that it finishes.
 The full job has a script of its own, `encoding_job.py`.
 """
 
@@ -160,7 +160,8 @@ def nested(case: Case, v: int, n_outer: int) -> dict:
         theirs += seconds * len(outer) / n_outer
         agree = np.isclose(result.best_alphas[run], peer.best_alphas_)
         same.append(agree.mean())
-        errors.append(np.abs(predicted - result.predictions[test])[:, agree].max())
+        scores = [r2_score(Y[test], p) for p in (predicted, result.predictions[test])]
+        errors.append(np.abs(scores[0] - scores[1])[agree].max())
     return compared(ours, theirs, peer, max(errors), np.mean(same)) | {"outer_timed": n_outer}
 
 

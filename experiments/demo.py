@@ -40,7 +40,7 @@ def run_demo(
     """
     data = Path(out) / "miniature"
     if not (data / "truth.json").is_file():
-        report("[    0 s] writing the miniature: music, events, images")
+        report("          writing the miniature: music, events, images")
         write_miniature(data, layout, seed)
     experiment = experiment or read_experiment("miniature")
     found = find_data(experiment, data / "genres", data / "bids")

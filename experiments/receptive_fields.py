@@ -1,6 +1,6 @@
 """Receptive fields of a model beside those of auditory cortex: measurement, table, file."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +25,16 @@ HUMAN_WINDOWS = (("0-10 mm", 74), ("10-20 mm", 136), ("20-30 mm", 274))
 
 @dataclass(frozen=True)
 class Goal:
-    """What the networks are designed after: seconds, octaves (None: no bound) and sources."""
+    """What the networks are designed after: published ranges (None: no bound) and their sources."""
 
     window_ms: tuple[float, float]
     octaves: tuple[float, float | None]
     source: str
+    rates_hz: tuple[float, float] | None = None
 
 
 GOALS = {
-    "A1": Goal((60, 100), (0, 1), "Chi 2005; Bendor & Wang 2008"),
+    "A1": Goal((60, 100), (0, 1), "Chi 2005; Bendor & Wang 2008", (2, 64)),
     "belt": Goal((130, 200), (1, 2.5), "Rauschecker 1995; Santoro 2014"),
     "parabelt": Goal((270, 400), (3, None), "Kikuchi 2010; Norman-Haignere 2022"),
     "T2/T3": Goal((1000, 4000), (5, None), "our own choice: global, seconds"),
@@ -141,7 +142,7 @@ def summary(fields: Fields) -> dict:
         "trained": fields.trained,
         "areas": [_row(fields, area) for area in fields.time],
         "goals": {
-            name: {"window_ms": goal.window_ms, "octaves": goal.octaves, "source": goal.source}
+            name: {key: value for key, value in asdict(goal).items() if value is not None}
             for name, goal in GOALS.items()
         },
         "human_windows_ms": dict(HUMAN_WINDOWS),

@@ -46,7 +46,7 @@ def write_figures(fields: Fields, result: dict, folder: Path) -> list[Path]:
         "modulation": _grid(
             areas,
             lambda axes, area: _modulation(axes, fields, area),
-            "Units that prefer ripples of a rate and scale (%)",
+            "Units that prefer ripples of a rate and scale (%); dashed: published rates",
         ),
     }
     tonotopic = [area for area in areas if area in fields.n_bands]
@@ -197,6 +197,11 @@ def _modulation(axes, fields: Fields, area: str) -> None:
         if value >= 1:
             ink = "white" if value > 0.55 * share.max() else INK
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=ink)
+    goal = goal_of(area)
+    if goal is not None and goal.rates_hz:
+        low, high = np.interp(np.log(goal.rates_hz), np.log(rates), range(len(rates)))
+        for border in (low - 0.5, high + 0.5):
+            axes.axvline(border, color=ORANGE, lw=1.5, ls="--", clip_on=False)
     axes.set_xticks(range(len(rates)), [f"{r:g}" for r in rates])
     axes.set_yticks(range(len(scales)), [f"{s:g}" for s in scales])
     axes.set_xlabel("best rate (Hz)")

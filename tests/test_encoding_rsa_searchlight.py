@@ -39,7 +39,7 @@ def mesh(side=20):
     return np.concatenate([one, above]), np.concatenate([faces, faces + side**2])
 
 
-def test_neighbours_on_a_surface_follow_its_edges_not_space():
+def test_neighbours_on_a_surface_follow_it_not_space():
     coordinates, faces = mesh()
     found = surface_neighbours(coordinates, faces, 13)
     assert (found.sum(1) == 13).all() and found.diagonal().all()

@@ -144,6 +144,42 @@ def write_subject(folder, subject, rng, folder_name=None):
     return result
 
 
+def natural_sounds():
+    """What `cortexnet nh2015` writes of a network and its random counterpart."""
+    stages = {
+        stage: {c: 0.3 + 0.1 * i + 0.01 * j for j, c in enumerate(COMPONENTS)}
+        for i, stage in enumerate(MODELS["cortexnet_z"])
+    }
+    return {
+        "models": {
+            "cortexnet_z": {
+                "stages": MODELS["cortexnet_z"],
+                "r2": stages["parabelt"],
+                "by_stage": stages,
+                "best_stage": dict.fromkeys(COMPONENTS[:-1], "parabelt"),
+                "all_stages": dict.fromkeys(COMPONENTS, 0.7),
+                "banded": dict.fromkeys(COMPONENTS, 0.72),
+                "intervals": {"r2": [0.4, 0.6], "all_stages": [0.61, 0.79], "banded": [0.6, 0.8]},
+            },
+            "cortexnet_z, random": {
+                "r2": dict.fromkeys(COMPONENTS, 0.25),
+                "by_stage": {stage: dict.fromkeys(COMPONENTS, 0.2) for stage in stages},
+                "all_stages": dict.fromkeys(COMPONENTS, 0.5),
+                "banded": dict.fromkeys(COMPONENTS, 0.53),
+                "control": {"of": "cortexnet_z", "kind": "random", "seeds": [0, 1]},
+                "trained_minus": {
+                    "banded": {"mean": {"difference": 0.19, "low": 0.1523, "high": 0.2389}},
+                    "by_stage": {
+                        "belt": {"mean": {"difference": 0.23, "low": -0.01, "high": 0.47}}
+                    },
+                },
+            },
+        },
+        "published": {"CochResNet50-MultiTask": dict.fromkeys(COMPONENTS, 0.7654)},
+        "protocol": {"splits": 10, "train_sounds": 83, "alpha": {"rule": "leave-one-out"}},
+    }
+
+
 def write_example(folder, labels=GENRES):
     """A folder as the whole pipeline leaves it."""
     rng = np.random.default_rng(3)
@@ -174,39 +210,7 @@ def write_example(folder, labels=GENRES):
         for region, stage in PLANTED.items()
     }
     write(folder / "truth.json", {"regions": regions, "note": "Noise is autoregressive."})
-    stages = {
-        stage: {c: 0.3 + 0.1 * i + 0.01 * j for j, c in enumerate(COMPONENTS)}
-        for i, stage in enumerate(MODELS["cortexnet_z"])
-    }
-    bench = {
-        "models": {
-            "cortexnet_z": {
-                "stages": MODELS["cortexnet_z"],
-                "r2": stages["parabelt"],
-                "by_stage": stages,
-                "best_stage": dict.fromkeys(COMPONENTS[:-1], "parabelt"),
-                "all_stages": dict.fromkeys(COMPONENTS, 0.7),
-                "banded": dict.fromkeys(COMPONENTS, 0.72),
-                "intervals": {"r2": [0.4, 0.6], "all_stages": [0.61, 0.79], "banded": [0.6, 0.8]},
-            },
-            "cortexnet_z, random": {
-                "r2": dict.fromkeys(COMPONENTS, 0.25),
-                "by_stage": {stage: dict.fromkeys(COMPONENTS, 0.2) for stage in stages},
-                "all_stages": dict.fromkeys(COMPONENTS, 0.5),
-                "banded": dict.fromkeys(COMPONENTS, 0.53),
-                "control": {"of": "cortexnet_z", "kind": "random", "seeds": [0, 1]},
-                "trained_minus": {
-                    "banded": {"mean": {"difference": 0.19, "low": 0.1523, "high": 0.2389}},
-                    "by_stage": {
-                        "belt": {"mean": {"difference": 0.23, "low": -0.01, "high": 0.47}}
-                    },
-                },
-            },
-        },
-        "published": {"CochResNet50-MultiTask": dict.fromkeys(COMPONENTS, 0.7654)},
-        "protocol": {"splits": 10, "train_sounds": 83, "alpha": {"rule": "leave-one-out"}},
-    }
-    write(folder / "nh2015.json", bench)
+    write(folder / "nh2015.json", natural_sounds())
     provenance = {
         "command": "cortexnet demo --out example",
         "versions": {"torch": "2.9.0", "numpy": "2.3.4"},

@@ -34,12 +34,15 @@ def test_only_subjects_with_both_hemispheres_on_a_known_mesh_have_a_picture(tmp_
         (tmp_path / subject).mkdir()
         for side in sides:
             write_surface(tmp_path / subject, side, values[side])
-    found = read_surfaces(tmp_path, ["a", "b", "c", "d"])
+    found = read_surfaces(tmp_path, {name: name for name in "abcd"})
     assert list(found) == ["a", "c"] and list(drawable(found)) == ["a"]
     np.testing.assert_array_equal(found["a"]["R"], whole["R"])
     (tmp_path / "a" / "best_stage_hemi-L.func.gii").write_text("no map")
-    with pytest.raises(InputError, match=r"hemi-L\.func\.gii: not a GIFTI map"):
-        read_surfaces(tmp_path, ["a"])
+    with pytest.raises(InputError, match=r"hemi-L\.func\.gii: not a map of a surface"):
+        read_surfaces(tmp_path, {"a": "a"})
+    for elsewhere in ("..", "../a", "/a", "a/b"):
+        with pytest.raises(InputError, match="no name of a folder within it"):
+            read_surfaces(tmp_path, {"a": elsewhere})
 
 
 @pytest.mark.parametrize("n_vertices", sorted(VERTICES))

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 from scipy.sparse.csgraph import dijkstra
 
 from ..errors import InputError
+from ..mesh import mesh_graph
 from ..responses.runs import open_image
 
 
 def geodesic_distance(vertices: np.ndarray, faces: np.ndarray, seeds, limit=np.inf) -> np.ndarray:
     """Shortest way along a triangle mesh from the nearest of several seeds.
 
-    Dijkstra's algorithm over the edges of the mesh and, so that ways may cross triangles, over
-    the straight lines between the far corners of every two triangles that share an edge, unfolded
-    into a plane. Edges alone are too long by up to a sixth; with these lines the distance
-    on a sphere of 10,242 vertices is too long by at most 8 % and 2 % on average.
+    Dijkstra's algorithm over the ways of `encoding.mesh.mesh_graph`: on a sphere of 10,242
+    vertices the distance is too long by at most 8 % and 2 % on average.
 
     Parameters
     ----------
@@ -34,50 +32,15 @@ def geodesic_distance(vertices: np.ndarray, faces: np.ndarray, seeds, limit=np.i
     Raises
     ------
     InputError
-        No seed is given, or faces name vertices that do not exist.
+        No seed is given, or as `mesh_graph`.
     """
     vertices, faces = np.asarray(vertices, float), np.asarray(faces, int)
     seeds = np.asarray(seeds)
     seeds = np.flatnonzero(seeds) if seeds.dtype == bool else seeds.astype(int)
     if not len(seeds):
         raise InputError("no vertex to measure the distance from; the region is empty here")
-    if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
-        raise InputError(f"faces name vertex {faces.max()}, the mesh has {len(vertices)}")
-    a, b, length = _ways(vertices, faces)
-    # The same way may come up more than once: the matrix would add them up.
-    order = np.lexsort((length, b, a))
-    a, b, length = a[order], b[order], length[order]
-    first = np.r_[True, (np.diff(a) != 0) | (np.diff(b) != 0)]
-    graph = scipy.sparse.csr_matrix(
-        (length[first], (a[first], b[first])), shape=(len(vertices), len(vertices))
-    )
+    graph = mesh_graph(vertices, faces)
     return dijkstra(graph, directed=False, indices=seeds, min_only=True, limit=limit)
-
-
-def _ways(vertices, faces):
-    """Ends (a < b) and lengths of edges and of lines across two neighbouring triangles."""
-    corners = np.concatenate([faces[:, [0, 1, 2]], faces[:, [1, 2, 0]], faces[:, [2, 0, 1]]])
-    edge, far = np.sort(corners[:, :2], 1), corners[:, 2]
-    order = np.lexsort((edge[:, 1], edge[:, 0]))
-    edge, far = edge[order], far[order]
-    length = np.linalg.norm(vertices[edge[:, 0]] - vertices[edge[:, 1]], axis=1)
-    shared = np.flatnonzero((edge[1:] == edge[:-1]).all(1))
-    a, b = edge[shared, 0], edge[shared, 1]
-    c, d = far[shared], far[shared + 1]
-    along = (vertices[b] - vertices[a]) / np.maximum(length[shared], 1e-12)[:, None]
-    x_c, x_d = (((vertices[v] - vertices[a]) * along).sum(1) for v in (c, d))
-    h_c, h_d = (
-        np.linalg.norm(vertices[v] - vertices[a] - x[:, None] * along, axis=1)
-        for v, x in ((c, x_c), (d, x_d))
-    )
-    # The line counts where it crosses the shared edge, not beside it.
-    total = h_c + h_d
-    crossing = x_c + (x_d - x_c) * h_c / np.where(total > 0, total, 1)
-    inside = (total > 0) & (crossing >= 0) & (crossing <= length[shared]) & (c != d)
-    across = np.hypot(x_c - x_d, total)[inside]
-    lines = np.sort(np.stack([c[inside], d[inside]], 1), 1)
-    ends = np.concatenate([edge, lines])
-    return ends[:, 0], ends[:, 1], np.concatenate([length, across])
 
 
 def read_surface(source) -> tuple[np.ndarray, np.ndarray]:

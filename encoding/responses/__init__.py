@@ -2,7 +2,7 @@
 
 from .arrays import load_array
 from .bids import find_runs, load_bids
-from .cifti import load_cifti
+from .cifti import cortical_map, load_cifti
 from .confounds import STRATEGIES, load_confounds
 from .images import load_nifti
 from .samples import check_dummies, repetition_time, samples_from_events
@@ -15,6 +15,7 @@ __all__ = [
     "STRATEGIES",
     "Responses",
     "check_dummies",
+    "cortical_map",
     "find_runs",
     "load_array",
     "load_bids",

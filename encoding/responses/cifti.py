@@ -151,6 +151,30 @@ def targets_of(model) -> pd.DataFrame:
     )
 
 
+def cortical_map(path) -> dict[str, np.ndarray]:
+    """First map of a dense CIFTI file on the meshes of the hemispheres.
+
+    Parameters
+    ----------
+    path : path or image
+
+    Returns
+    -------
+    {"L", "R": (n_vertices,)} of those hemispheres that it has; NaN at vertices that it lacks
+    """
+    image, _ = open_cifti(path, "")
+    model = image.header.get_axis(1)
+    targets, values = targets_of(model), np.asarray(image.dataobj[0], float)
+    found = {}
+    for structure, n_vertices in model.nvertices.items():
+        here = (targets["structure"] == structure).to_numpy()
+        side = targets["hemisphere"].to_numpy()[here][0]
+        if side:
+            found[side] = np.full(n_vertices, np.nan)
+            found[side][targets["vertex"].to_numpy()[here]] = values[here]
+    return found
+
+
 def _read(image) -> np.ndarray:
     return np.asarray(image.dataobj, np.float32)
 

@@ -8,6 +8,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from ..errors import InputError
+from ..mesh import mesh_graph
 
 _BATCH = 128  # centres at a time
 
@@ -43,10 +44,9 @@ def volume_neighbours(ijk, affine, radius: float) -> scipy.sparse.csr_matrix:
 def surface_neighbours(
     coordinates, faces, n_nearest: int = 100, *, vertices=None, radius: float = 25.0
 ) -> scipy.sparse.csr_matrix:
-    """The vertices nearest to every vertex along the edges of a mesh.
+    """The vertices nearest to every vertex along a mesh (`encoding.mesh.mesh_graph`).
 
-    Paths along edges are longer than geodesics, by a tenth on regular triangles on average. Use
-    a mid-thickness or white surface: inflated ones distort distances.
+    Use a mid-thickness or white surface: inflated ones distort distances.
 
     Parameters
     ----------
@@ -62,18 +62,10 @@ def surface_neighbours(
     -------
     (n_targets, n_targets) bool, a row a centre
     """
-    coordinates, faces = np.asarray(coordinates, float), np.asarray(faces, np.int64)
-    n = len(coordinates)
-    if coordinates.ndim != 2 or faces.ndim != 2 or faces.shape[1] != 3 or faces.max() >= n:
-        raise InputError(f"mesh of {coordinates.shape} coordinates and {faces.shape} faces; give "
-                         "(n, 3) and (m, 3)")  # fmt: skip
+    graph = mesh_graph(coordinates, faces)
     if n_nearest < 1 or not radius > 0:
         raise InputError(f"{n_nearest} nearest within {radius} mm; give 1 or more and above 0")
-    vertices = np.arange(n) if vertices is None else np.asarray(vertices)
-    edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]],
-                                              faces[:, [0, 2]]]), 1), axis=0)  # fmt: skip
-    length = np.linalg.norm(coordinates[edges[:, 0]] - coordinates[edges[:, 1]], axis=1)
-    graph = scipy.sparse.csr_matrix((length, edges.T), (n, n))
+    vertices = np.arange(graph.shape[0]) if vertices is None else np.asarray(vertices)
     rows = []
     for start in range(0, len(vertices), _BATCH):
         batch = vertices[start : start + _BATCH]

@@ -35,7 +35,7 @@ from experiments.report.collect import collect
 from experiments.report.export import write_pictures
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
-from experiments.report.records import Comparison, StageTest, Subject, Sweep
+from experiments.report.records import Benchmark, Comparison, StageTest, Subject, Sweep
 from experiments.report.recovery import recoveries
 from experiments.report.results import Results
 from experiments.report.rsa_records import RSA
@@ -218,6 +218,19 @@ def _stages(test: StageTest, slug: str) -> dict:
     }
 
 
+def _stages_of_sounds(bench: Benchmark) -> list[tuple[str, Picture]]:
+    """(caption, picture) of every model's best stages where the components lie."""
+    return [
+        (
+            f"{model}: the stage that predicts best what a vertex responds with. r² of the six "
+            "components, weighted by the significance of each at the vertex (group of ten, "
+            "p < .001); none where no component is.",
+            surface_figures.stage_map(maps, list(bench.by_stage[model]), model, f"sounds-map{i}"),
+        )
+        for i, (model, maps) in enumerate(surface_figures.drawable(bench.surfaces).items())
+    ]
+
+
 def _surfaces(drawn: dict, stages: list[str], slug: str) -> list[tuple[str, Picture]]:
     """(caption, picture) of every subject."""
     return [
@@ -315,6 +328,7 @@ def _sounds(results: Results) -> dict:
         "figure": brain_figures.by_stage(bench.by_stage, benchmark_tables.COMPONENTS, "sounds")
         if staged
         else None,
+        "surfaces": _stages_of_sounds(bench),
         "details": _filled(benchmark_tables.best_stages(bench), benchmark_tables.stages(bench)),
         "protocol": _filled(
             provenance_tables.settings(

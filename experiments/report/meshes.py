@@ -8,6 +8,7 @@ import numpy as np
 from nilearn.surface import PolyMesh
 
 from encoding.regions import hcp_sulci, hcp_surface
+from encoding.responses import cortical_map
 
 FSAVERAGE5, FS_LR = "fsaverage5", "fsLR-32k"
 VERTICES = {10242: FSAVERAGE5, 32492: FS_LR}  # of a hemisphere
@@ -45,12 +46,5 @@ def sulci(space: str) -> dict[str, np.ndarray]:
 
 def _fs_lr_sulci() -> dict[str, np.ndarray]:
     with nib.imageglobals.LoggingOutputSuppressor():  # of voxels that a map of vertices lacks
-        image = nib.load(hcp_sulci())
-    values, axis = np.ravel(image.dataobj[0]), image.header.get_axis(1)
-    depth = {}
-    for name, rows, part in axis.iter_structures():
-        side = name.removeprefix("CIFTI_STRUCTURE_CORTEX_").lower()
-        whole = np.zeros(axis.nvertices[name])
-        whole[part.vertex] = -values[rows]  # the HCP counts gyri above zero
-        depth[side] = whole
-    return depth
+        height = cortical_map(hcp_sulci())  # the HCP counts gyri above zero
+    return {SIDES[side]: -np.nan_to_num(values) for side, values in height.items()}

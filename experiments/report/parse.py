@@ -209,7 +209,7 @@ def _truth(_: Path, value: dict) -> tuple[dict[str, Planted], str]:
     return regions, value.get("note", "")
 
 
-def _benchmark(_: Path, value: dict) -> Benchmark:
+def _benchmark(folder: Path, value: dict) -> Benchmark:
     rows = value["models"]
     measures = ("r2", "all_stages", "banded")
     return Benchmark(
@@ -229,6 +229,9 @@ def _benchmark(_: Path, value: dict) -> Benchmark:
         best_stage={name: row.get("best_stage", {}) for name, row in rows.items()},
         published=value.get("published", {}),
         protocol=value.get("protocol", {}),
+        surfaces=read_surfaces(
+            folder, {n: row["maps"] for n, row in rows.items() if "maps" in row}
+        ),
     )
 
 
@@ -351,7 +354,7 @@ def _stages(folder: Path, value: dict) -> StageTest:
         ladder=value["ladder"],
         controls=value["controls"],
         subjects={name: _stage_subject(row) for name, row in value["subjects"].items()},
-        surfaces=read_surfaces(folder, value["subjects"]),
+        surfaces=read_surfaces(folder, {name: name for name in value["subjects"]}),
     )
 
 

@@ -157,6 +157,7 @@ class Benchmark:
     by_stage : {model: {stage: {component or "mean": r2}}}
     best_stage : {model: {component: stage}}
     protocol : {name: value}
+    surfaces : {model: {"L", "R": best stage of every vertex, from 1}}, where there are maps
     """
 
     r2: dict[str, dict]
@@ -166,6 +167,7 @@ class Benchmark:
     best_stage: dict[str, dict]
     published: dict[str, dict]
     protocol: dict
+    surfaces: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     command: str | None = None
 
 

@@ -1,31 +1,51 @@
-"""Maps of the best stage that `cortexnet stages` wrote for surfaces."""
+"""Maps of the best stage that `cortexnet stages` and `nh2015` wrote for surfaces."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
+from encoding.responses import cortical_map
 from stimuli import InputError
 
 
-def read_surfaces(folder: Path, subjects) -> dict[str, dict[str, np.ndarray]]:
-    """{subject: {"L", "R": (n_vertices,)}} of those subjects that have both hemispheres.
+def read_surfaces(folder: Path, places: Mapping[str, str]) -> dict[str, dict[str, np.ndarray]]:
+    """{name: {"L", "R": (n_vertices,)}} of those with a map of both hemispheres.
+
+    Parameters
+    ----------
+    folder : Path
+    places : {name: folder within it}
 
     Raises
     ------
     InputError
-        If a file is not a GIFTI map.
+        If a file is not a map of a surface, or a place lies elsewhere.
     """
     found = {}
-    for subject in subjects:
-        paths = {side: folder / subject / f"best_stage_hemi-{side}.func.gii" for side in "LR"}
-        if all(path.is_file() for path in paths.values()):
-            found[subject] = {side: _read(path) for side, path in paths.items()}
+    for name, place in places.items():
+        if place == ".." or Path(place).name != place:
+            raise InputError(f"{folder}: {place!r} is no name of a folder within it")
+        whole = folder / place / "best_stage.dscalar.nii"
+        halves = {side: folder / place / f"best_stage_hemi-{side}.func.gii" for side in "LR"}
+        if whole.is_file():
+            maps = _read(whole, cortical_map)
+        elif all(path.is_file() for path in halves.values()):
+            maps = {side: _read(path, _vertices) for side, path in halves.items()}
+        else:
+            continue
+        if set(maps) == {"L", "R"}:
+            found[name] = maps
     return found
 
 
-def _read(path: Path) -> np.ndarray:
+def _vertices(path: Path) -> np.ndarray:
+    return np.asarray(nib.load(path).agg_data(), float).ravel()
+
+
+def _read(path: Path, reader: Callable):
     try:
-        return np.asarray(nib.load(path).agg_data(), float).ravel()
+        return reader(path)
     except Exception as error:  # nibabel and expat have no common class of errors
-        raise InputError(f"{path}: not a GIFTI map ({error}); run cortexnet stages anew") from error
+        raise InputError(f"{path}: not a map of a surface ({error}); make it anew") from error
