@@ -132,11 +132,12 @@ class BeltFields(nn.Module):
         self.n_units = (len(self.caudal) + len(self.rostral) + 2) * len(self.tuning)
 
     def forward(self, a1: Tensor) -> Tensor:
-        y = torch.cat([self._compressed(x) for x in a1.flatten(0, 1).split(BLOCK)])
         level = self.n_sources - 1
-        heard = torch.tensor([*self.caudal, level, *self.rostral, level], device=y.device)
-        y = y.unflatten(0, a1.shape[:2]).permute(0, 3, 2, 1, 4).index_select(3, heard)
-        return y.flatten(3).permute(0, 3, 2, 1)
+        heard = torch.tensor([*self.caudal, level, *self.rostral, level], device=a1.device)
+        a1 = a1.index_select(1, heard)
+        y = torch.cat([self._compressed(x) for x in a1.flatten(0, 1).split(BLOCK)])
+        # Frames by bands by units in memory, the order in which all that follows reads them.
+        return y.unflatten(0, a1.shape[:2]).permute(0, 3, 2, 1, 4).flatten(3).permute(0, 3, 2, 1)
 
     def _compressed(self, sources: Tensor) -> Tensor:
         """Of some sources, ``(source, band, frame, field)``, which is their order in memory."""

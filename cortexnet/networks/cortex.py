@@ -177,10 +177,11 @@ class CortexNet(nn.Module):
         n_frames = fields.shape[-1]
         x = F.avg_pool1d(x, BELT_HOP, ceil_mode=True)[..., :n_frames]
         x = F.pad(x, (0, 0, 0, self.n_bands * LATE_BANDS - x.shape[1]))
-        past_a1 = x.unflatten(1, (self.n_bands, LATE_BANDS)).transpose(1, 2)
-        caudal, rostral = fields.chunk(2, 1)  # each stream has the bypass at its end
+        past_a1 = x.unflatten(1, (self.n_bands, LATE_BANDS)).permute(0, 3, 1, 2)
+        fields = fields.permute(0, 3, 2, 1)
+        caudal, rostral = fields.chunk(2, 3)  # each stream has the bypass at its end
         parts = (caudal, past_a1, rostral, past_a1) if self.belt.groups == 2 else (fields, past_a1)
-        return torch.cat(parts, 1)
+        return torch.cat(parts, 3).permute(0, 3, 2, 1)  # in the fields' order in memory
 
     def _inputs(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The belt's input ``(batch, unit, band, frame)`` and A1 ``(batch, unit, frame)``."""
