@@ -8,15 +8,12 @@ Ranks follow from the same counts without sorting again.
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 
 from .comparison import dense_ranks
 from .pairs import n_clips_of, pairs_of
 
 _BATCH = 2**22  # numbers in an array of resamples x pairs
-_ROWS = 256  # entries whose differences to all others are held
 LEAST_CLIPS = 3  # distinct ones in a resample
 
 
@@ -123,18 +120,11 @@ def _spearman(x, y, i, j, counts):
 
 
 def _kendall(x, y, i, j, counts):
-    """Signs of differences between entries: a quadratic form again, in the weights of pairs."""
-    weights = (counts[:, i] * counts[:, j]).astype(np.float32)  # whole numbers, exact
-    n = weights.sum(1, dtype=np.float64)
-    out = np.zeros((len(counts), len(x), len(y)))
-    for start in range(0, len(i), _ROWS):
-        rows = slice(start, start + _ROWS)
-        signs = [[np.sign(r[rows, None] - r).astype(np.float32) for r in dense_ranks(rdms)]
-                 for rdms in (x, y)]  # fmt: skip
-        for (s, a), (m, b) in product(enumerate(signs[0]), enumerate(signs[1])):
-            half = weights[:, rows] @ (a * b)
-            out[:, s, m] += np.einsum("rp,rp->r", half, weights, dtype=np.float64)
-    return out / (n * (n - 1))[:, None, None]
+    from .kernels import sign_products
+
+    ranks = dense_ranks(np.concatenate([x, y]))
+    n, signs = sign_products(ranks, ranks.argsort(1, kind="stable"), len(x), i, j, counts)
+    return 2 * signs / (n * (n - 1))[:, None, None]
 
 
 _MEASURES = {
