@@ -204,7 +204,11 @@ class Area(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Activity at every step, on one input."""
-        drive, states = self.driven(x), []
+        return self.unrolled(self.driven(x))
+
+    def unrolled(self, drive: Tensor) -> list[Tensor]:
+        """Activity at every step, on one drive."""
+        states = []
         for number in range(self.n_steps):
             states.append(self.step(drive, states[-1] if states else None, number))
         return states

@@ -192,18 +192,20 @@ class CortexNet(nn.Module):
     def _states(self, x: Tensor) -> dict[str, list[Tensor]]:
         """Activity of every area that learns at every step, from the belt's input."""
         # Units next to each other in memory: convolutions are faster so.
-        return self._learned(self._heard(x.contiguous(memory_format=torch.channels_last)))
-
-    def _heard(self, x: Tensor) -> Tensor:
-        """The belt's input z-scored, and in training varied."""
+        x = x.contiguous(memory_format=torch.channels_last)
         if not (self.training and self.jitter > 0):
-            return self.belt_norm(x)
-        x = self.belt_norm(x, random_gain(len(x), 0.15 * EXPONENT * self.jitter).to(x))
-        x = x.mul_(random_masks(len(x), x.shape[2], x.shape[3], self.jitter).to(x))
-        return F.dropout2d(x, 0.1 * min(self.jitter, 1), inplace=True)
+            return self._learned(self.belt_norm(x))
+        level = random_gain(len(x), 0.15 * EXPONENT * self.jitter).to(x)
+        mask = random_masks(len(x), x.shape[2], x.shape[3], self.jitter).to(x)
+        kept = F.dropout2d(x.new_ones(*x.shape[:2], 1, 1), 0.1 * min(self.jitter, 1))
+        return self._learned(self.belt_norm(x, level, kept), mask)
 
-    def _learned(self, x: Tensor) -> dict[str, list[Tensor]]:
-        return (self._step_together if self.unroll == "time" else self._step_in_turn)(x)
+    def _learned(self, x: Tensor, mask: Tensor | None = None) -> dict[str, list[Tensor]]:
+        """Areas that learn, from the belt's input; masked bands and times do not drive it."""
+        drive = self.belt.driven(x)
+        if mask is not None:  # of what is much smaller than the input; the belt sees single places
+            drive = drive * mask
+        return (self._step_together if self.unroll == "time" else self._step_in_turn)(drive)
 
     def _to_t23(self, parabelt: Tensor) -> Tensor:
         return mean_of_pairs(parabelt, 3)
@@ -211,16 +213,15 @@ class CortexNet(nn.Module):
     def _with_context(self, states: list[Tensor]) -> list[Tensor]:
         return [x + self.context(x)[0] for x in states]
 
-    def _step_in_turn(self, x: Tensor) -> dict[str, list[Tensor]]:
-        belt = self.belt(x)
+    def _step_in_turn(self, belt_drive: Tensor) -> dict[str, list[Tensor]]:
+        belt = self.belt.unrolled(belt_drive)
         parabelt = self.parabelt(belt[-1])
         t23 = self.t23(self._to_t23(parabelt[-1]))
         return {"belt": belt, "parabelt": parabelt, "T2/T3": self._with_context(t23)}
 
-    def _step_together(self, x: Tensor) -> dict[str, list[Tensor]]:
+    def _step_together(self, belt_drive: Tensor) -> dict[str, list[Tensor]]:
         chain = (("belt", self.belt), ("parabelt", self.parabelt), ("T2/T3", self.t23))
         states = {name: [] for name, _ in chain}
-        belt_drive = self.belt.driven(x)
         while any(len(states[name]) < area.n_steps for name, area in chain):
             before = {name: found[-1] if found else None for name, found in states.items()}
             for (name, area), source in zip(chain, (None, "belt", "parabelt"), strict=True):

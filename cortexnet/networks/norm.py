@@ -57,8 +57,8 @@ class FittedNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("m2", torch.ones(shape, dtype=torch.float64))
 
-    def forward(self, x: Tensor, level: Tensor | float = 1.0) -> Tensor:
-        """z-scores of ``level * x``."""
+    def forward(self, x: Tensor, level: Tensor | float = 1.0, kept: Tensor | float = 1.0) -> Tensor:
+        """z-scores of ``level * x``, times ``kept``; both ``(batch, channel or 1, 1, 1)``."""
         if self.collecting:
             self._update((level * x).detach())
         sd = (self.m2 / self.count.clamp_min(1)).sqrt().clamp_min(1e-3)
@@ -66,7 +66,7 @@ class FittedNorm(nn.Module):
         gain, offset = (
             value.to(x.dtype).T.contiguous().T[..., None] for value in (1 / sd, -self.mean / sd)
         )
-        return torch.addcmul(offset, x, level * gain)
+        return torch.addcmul(kept * offset, x, kept * level * gain)  # x is large: one pass
 
     def _update(self, x: Tensor) -> None:
         """Merge the moments of a batch into the running ones (Chan, Golub & LeVeque 1983)."""
