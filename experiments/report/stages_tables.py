@@ -145,6 +145,6 @@ def notes(test: StageTest) -> list[str]:
             found.setdefault(note, []).append(name)
     everyone = len(test.subjects)
     return [
-        f"{'' if len(names) == everyone else listed(names) + ': '}{note}."
+        f"{note[0].upper()}{note[1:]}." if len(names) == everyone else f"{listed(names)}: {note}."
         for note, names in found.items()
     ]
