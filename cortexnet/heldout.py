@@ -55,7 +55,8 @@ def evaluate_run(
     ----------
     run : Run
     clips : DataFrame, optional
-        Default: the run's own ``test`` rows, or its ``valid`` ones where it has none.
+        Default: the run's own ``test`` rows, or its ``valid`` ones where it has none and nothing
+        was fitted to them.
     waveforms : dict of clip_id to array, optional
     cache : Path, optional
         As of `train_run`; default a folder that is deleted in the end.
@@ -74,7 +75,9 @@ def evaluate_run(
     known = load_clips(run.folder / "clips.csv")
     if clips is None:
         sides = [side for side in ("test", "valid") if (known["split"] == side).any()]
-        if hasattr(run.model, "fit_readout") and "test" not in sides:
+        # Read-outs and decoders are fitted to the validation clips, too.
+        fitted = any(hasattr(run.model, name) for name in ("fit_readout", "fit_decoder"))
+        if fitted and "test" not in sides:
             raise InputError(
                 f"{run.folder}: no clip was held out; name some with --stimuli or use crossval"
             )

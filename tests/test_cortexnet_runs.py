@@ -194,3 +194,11 @@ def test_varied_training_repeats_itself_and_is_refused_for_readouts(tmp_path, cl
     assert hashes[0] == hashes[1] != hashes[2]
     with pytest.raises(InputError, match="are for networks"):
         cortexnet.train_run("modulation_svm", few, tmp_path / "svm", recipe)
+
+
+def test_clips_that_a_decoder_was_fitted_to_are_no_test(clips, tmp_path):
+    recipe = cortexnet.Recipe(epochs=1, batch_size=8, segment=22050)
+    run = cortexnet.train_run("cortexnet_z", clips, tmp_path / "run", recipe)
+    assert {"train", "valid"} == set(pd.read_csv(run.folder / "clips.csv")["split"])
+    with pytest.raises(InputError, match="no clip was held out"):
+        cortexnet.evaluate_run(run)
