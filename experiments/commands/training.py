@@ -58,7 +58,7 @@ def train(
         print(f"{out}: {model}, {run.card['seconds']:.0f} s{validation}")
 
 
-@app.command(epilog="Example: cortexnet evaluate runs/z --json")
+@app.command(epilog="Example: cortexnet evaluate runs/z --stimuli others.csv --json")
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     stimuli: Annotated[
