@@ -76,7 +76,7 @@ def best_stages(weights: pd.DataFrame, by_stage: Mapping[str, Mapping[str, float
     return (weights[list(COMPONENTS)].to_numpy() @ r2.T).argmax(1) + 1.0
 
 
-def write_stage_maps(root: Path, rows: Mapping[str, dict], out: Path) -> None:
+def write_stage_maps(weights: pd.DataFrame | None, rows: Mapping[str, dict], out: Path) -> None:
     """Write the best stage of each vertex for every model with several stages.
 
     GIFTI maps on fsaverage5 go to a folder of ``out`` whose name the model's row then holds as
@@ -84,11 +84,10 @@ def write_stage_maps(root: Path, rows: Mapping[str, dict], out: Path) -> None:
 
     Parameters
     ----------
-    root : Path
+    weights : from `component_weights`
     rows : ``models`` of `experiments.nh2015.run_nh2015`
     out : Path
     """
-    weights = component_weights(root)
     if weights is None:
         return
     for number, (name, row) in enumerate(rows.items()):

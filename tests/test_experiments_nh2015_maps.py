@@ -59,7 +59,7 @@ def test_the_best_stage_is_that_of_the_components_at_the_vertex(root):
 def test_maps_are_written_and_drawn_for_models_with_stages(root, tmp_path):
     bench = natural_sounds()
     out = tmp_path / "out"
-    write_stage_maps(root, bench["models"], out)
+    write_stage_maps(component_weights(root), bench["models"], out)
     kept = {name: row["maps"] for name, row in bench["models"].items() if "maps" in row}
     assert kept and all((out / place).is_dir() for place in kept.values())
     assert set(kept) == {n for n, row in bench["models"].items() if len(row["by_stage"]) > 1}
@@ -67,7 +67,7 @@ def test_maps_are_written_and_drawn_for_models_with_stages(root, tmp_path):
     page = build_report(out).read_text()
     for name in kept:
         assert f"{name}: the stage that predicts best" in page
-    write_stage_maps(root / "wav", {}, tmp_path / "none")
+    write_stage_maps(component_weights(root / "wav"), {}, tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 

@@ -280,14 +280,15 @@ def nh2015(
     from cortexnet.controls import parse_control
     from cortexnet.runs import write_json
     from experiments.nh2015 import COMPONENTS, run_nh2015
-    from experiments.nh2015_maps import write_stage_maps
+    from experiments.nh2015_maps import component_weights, write_stage_maps
     from experiments.provenance import write_provenance
 
     kinds = [parse_control(kind).kind for kind in controls.split(",")] if controls else []
+    weights = component_weights(data) if out else None  # damaged maps are told before the work
     result = run_nh2015(data, models.split(","), seed, say, kinds, control_seeds, steps)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        write_stage_maps(data, result["models"], out)
+        write_stage_maps(weights, result["models"], out)
         write_json(out / "nh2015.json", result)
         write_provenance(out, {"data": data, "models": models, "controls": controls,
                                "control_seeds": control_seeds, "steps": steps,

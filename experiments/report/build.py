@@ -35,7 +35,7 @@ from experiments.report.collect import collect
 from experiments.report.export import write_pictures
 from experiments.report.paired import Pair, paired
 from experiments.report.players import Players
-from experiments.report.records import Benchmark, Comparison, StageTest, Subject, Sweep
+from experiments.report.records import Comparison, StageTest, Subject, Sweep
 from experiments.report.recovery import recoveries
 from experiments.report.results import Results
 from experiments.report.rsa_records import RSA
@@ -209,7 +209,12 @@ def _stages(test: StageTest, slug: str) -> dict:
         "matrix": stages_figures.matrix(test, f"{slug}-matrix"),
         "dots": stages_figures.interactions(test, f"{slug}-dots"),
         "legend": stages_figures.legend(test),
-        "surfaces": _surfaces(drawn, test.stages, slug),
+        "surfaces": _surfaces(
+            drawn,
+            dict.fromkeys(drawn, test.stages),
+            "Best stage of each vertex, {}; none where the halves of the clips differ.",
+            f"{slug}-surface",
+        ),
         "turning": _turning(list(drawn.values()), test.stages),
         "ceilings": stages_tables.ceilings(test),
         "notes": stages_tables.notes(test),
@@ -218,28 +223,16 @@ def _stages(test: StageTest, slug: str) -> dict:
     }
 
 
-def _stages_of_sounds(bench: Benchmark) -> list[tuple[str, Picture]]:
-    """(caption, picture) of every model's best stages where the components lie."""
+def _surfaces(
+    drawn: dict, stages: dict[str, list[str]], caption: str, slug: str
+) -> list[tuple[str, Picture]]:
+    """(caption, picture) of every subject or model; `caption` has a place for its name."""
     return [
         (
-            f"{model}: the stage that predicts best what a vertex responds with. r² of the six "
-            "components, weighted by the significance of each at the vertex (group of ten, "
-            "p < .001); none where no component is.",
-            surface_figures.stage_map(maps, list(bench.by_stage[model]), model, f"sounds-map{i}"),
+            caption.format(name or "subject"),
+            surface_figures.stage_map(maps, stages[name], name or "subject", f"{slug}{i}"),
         )
-        for i, (model, maps) in enumerate(surface_figures.drawable(bench.surfaces).items())
-    ]
-
-
-def _surfaces(drawn: dict, stages: list[str], slug: str) -> list[tuple[str, Picture]]:
-    """(caption, picture) of every subject."""
-    return [
-        (
-            f"Best stage of each vertex, {subject or 'subject'}; none where the halves of the "
-            "clips differ.",
-            surface_figures.stage_map(maps, stages, subject or "subject", f"{slug}-surface{i}"),
-        )
-        for i, (subject, maps) in enumerate(drawn.items())
+        for i, (name, maps) in enumerate(drawn.items())
     ]
 
 
@@ -328,7 +321,14 @@ def _sounds(results: Results) -> dict:
         "figure": brain_figures.by_stage(bench.by_stage, benchmark_tables.COMPONENTS, "sounds")
         if staged
         else None,
-        "surfaces": _stages_of_sounds(bench),
+        "surfaces": _surfaces(
+            surface_figures.drawable(bench.surfaces),
+            {model: list(stages) for model, stages in bench.by_stage.items()},
+            "{}: the stage that predicts best what a vertex responds with. r² of the six "
+            "components, weighted by the significance of each at the vertex (group of ten, "
+            "p < .001); none where no component is.",
+            "sounds-map",
+        ),
         "details": _filled(benchmark_tables.best_stages(bench), benchmark_tables.stages(bench)),
         "protocol": _filled(
             provenance_tables.settings(

@@ -3,7 +3,6 @@
 import importlib.util
 from functools import cache
 
-import nibabel as nib
 import numpy as np
 from nilearn.surface import PolyMesh
 
@@ -41,10 +40,5 @@ def sulci(space: str) -> dict[str, np.ndarray]:
 
         found = load_fsaverage_data(mesh=FSAVERAGE5, mesh_type="inflated", data_type="sulcal")
         return {side: np.ravel(values) for side, values in found.data.parts.items()}
-    return _fs_lr_sulci()
-
-
-def _fs_lr_sulci() -> dict[str, np.ndarray]:
-    with nib.imageglobals.LoggingOutputSuppressor():  # of voxels that a map of vertices lacks
-        height = cortical_map(hcp_sulci())  # the HCP counts gyri above zero
+    height = cortical_map(hcp_sulci())  # the HCP counts gyri above zero
     return {SIDES[side]: -np.nan_to_num(values) for side, values in height.items()}

@@ -63,17 +63,16 @@ def stage_map(
         for side, view, towards in VIEWS:
             triangles, faces = seen(space, side, towards)
             tallest = max(tallest, np.ptp(triangles[..., 1]))
-            label = f"{SIDES[side]}, {view}"
-            right = _draw(axes, triangles, faces, maps[side], colours, space, side, label, right, 0)
+            face = _face_colours(maps[side], faces, colours, sulci(space)[SIDES[side]])
+            right = _draw(axes, triangles, face, f"{SIDES[side]}, {view}", right, 0)
         flat = {side: flattened(space, side) for side in SIDES}
         width = sum(np.ptp(triangles[..., 0]) for triangles, _ in flat.values())
         scale = (right - len(SIDES) * GAP) / width
         height = scale * max(np.ptp(triangles[..., 1]) for triangles, _ in flat.values())
         middle = -tallest / 2 - LABEL - height / 2
         for side, (triangles, faces) in flat.items():
-            label, triangles = f"{SIDES[side]}, flat", scale * triangles
-            left = _draw(axes, triangles, faces, maps[side], colours, space, side, label, left,
-                         middle)  # fmt: skip
+            face = _face_colours(maps[side], faces, colours, sulci(space)[SIDES[side]])
+            left = _draw(axes, scale * triangles, face, f"{SIDES[side]}, flat", left, middle)
         axes.set(xlim=(-4, right), ylim=(middle - height / 2 - LABEL, tallest / 2 + 4),
                  aspect="equal")  # fmt: skip
         axes.set_axis_off()
@@ -121,17 +120,22 @@ def _mesh(space: str, kind: str, side: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(mesh.coordinates), np.asarray(mesh.faces)
 
 
-def _draw(axes, triangles, faces, values, colours, space, side, label, left, middle) -> float:
-    """Paint triangles from ``left`` on, around the height ``middle``; where the next may begin."""
-    x, y = triangles[..., 0], triangles[..., 1]
-    triangles = triangles + np.array([left - x.min(), middle - (y.max() + y.min()) / 2])
+def _face_colours(values, faces, colours, depth) -> np.ndarray:
+    """(n_faces, 4) colours of stages over the grey of sulci and gyri."""
     # Of a triangle, the middle of three values; without two there is none.
     value = np.sort(values[faces], 1)[:, 1]
     known = ~np.isnan(value)
-    shade = np.where(sulci(space)[SIDES[side]][faces].mean(1) > 0, 0.68, 0.82)
+    shade = np.where(depth[faces].mean(1) > 0, 0.68, 0.82)
     face = np.repeat(shade[:, None], 4, 1)
     face[:, 3] = 1
     face[known] = colours[value[known].astype(int) - 1]
+    return face
+
+
+def _draw(axes, triangles, face, label, left, middle) -> float:
+    """Paint triangles from ``left`` on, around the height ``middle``; where the next may begin."""
+    x, y = triangles[..., 0], triangles[..., 1]
+    triangles = triangles + np.array([left - x.min(), middle - (y.max() + y.min()) / 2])
     axes.add_collection(
         PolyCollection(triangles, facecolors=face, edgecolors=face, linewidths=0.2, rasterized=True)
     )
